@@ -1,0 +1,325 @@
+//! What is known about each JSON-RPC method.
+
+use crate::Fault;
+use std::cmp::Ordering;
+
+/// What a method does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Reads the chain: any node of the chain can answer.
+    Read,
+    /// Changes something.
+    Write,
+    /// Starts or ends a subscription on this connection.
+    Subscription,
+    /// Lives in the node that made the filter.
+    Filter,
+    /// Speaks of the node itself, or of what only it has: its accounts, its pool.
+    NodeLocal,
+    /// Nothing is known of it.
+    Opaque,
+}
+
+/// Where a method's block argument stands among its params.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockArgument {
+    /// It has none.
+    None,
+    /// A number, a tag or an EIP-1898 object at this index; left out it means `latest`.
+    At(usize),
+    /// A block hash at this index.
+    HashAt(usize),
+    /// A log filter (`fromBlock`, `toBlock`, `blockHash`) at this index.
+    FilterAt(usize),
+}
+
+/// After which faults the very same request may be sent again, anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Replay {
+    /// After any fault.
+    Freely,
+    /// Only by the transaction's hash: after faults that leave open whether it arrived.
+    ByHash,
+    /// After a fault that proves that it was not executed.
+    IfNotExecuted,
+    /// Never.
+    Never,
+}
+
+/// What is known about one JSON-RPC method: one row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Method {
+    /// Its name; `other` for a method that is not in the table.
+    pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
+    /// Where its block argument stands.
+    pub block: BlockArgument,
+    /// Whether `null` is an answer. If not, it may only mean that this node does not have the
+    /// block, transaction or receipt.
+    pub null_is_answer: bool,
+    /// After which faults it may be sent again.
+    pub replay: Replay,
+    /// Whether it may be asked twice at once.
+    pub hedged: bool,
+    /// Whether it may be put into a batch with others.
+    pub batched: bool,
+    /// Whether its answer may be kept, if its block allows.
+    pub cached: bool,
+}
+
+impl Method {
+    /// What is known about the method of this name.
+    ///
+    /// A name that is not in the table is judged by its form: `evm_*`, `anvil_*`, `*_send*` and
+    /// their like are writes, `*_get*`, `*_call`, `*_estimate*`, `debug_trace*` and `trace_*` are
+    /// reads, everything else is opaque.
+    pub fn of(name: &str) -> &'static Self {
+        match TABLE.binary_search_by(|row| order(row.name, name)) {
+            Ok(index) => &TABLE[index],
+            Err(_) if looks_like_write(name) => &OTHER_WRITE,
+            Err(_) if looks_like_read(name) => &OTHER_READ,
+            Err(_) => &OPAQUE,
+        }
+    }
+
+    /// May the very same request be sent again after this fault, anywhere?
+    pub const fn may_replay(&self, fault: &Fault) -> bool {
+        match self.replay {
+            Replay::Freely => true,
+            Replay::ByHash => matches!(
+                fault,
+                Fault::Connection { .. }
+                    | Fault::Timeout
+                    | Fault::ServerError
+                    | Fault::RateLimited { .. }
+                    | Fault::Unauthorized
+                    | Fault::QuotaExhausted
+            ),
+            Replay::IfNotExecuted => fault.proves_not_executed(),
+            Replay::Never => false,
+        }
+    }
+
+    const fn read(name: &'static str, block: BlockArgument) -> Self {
+        Self {
+            name,
+            kind: Kind::Read,
+            block,
+            null_is_answer: true,
+            replay: Replay::Freely,
+            hedged: true,
+            batched: true,
+            cached: true,
+        }
+    }
+
+    /// A read of something that a lagging or pruned node does not have.
+    const fn lookup(name: &'static str, block: BlockArgument) -> Self {
+        Self { null_is_answer: false, ..Self::read(name, block) }
+    }
+
+    /// A read of what changes with every block and names none.
+    const fn moving(name: &'static str) -> Self {
+        Self { cached: false, ..Self::read(name, BlockArgument::None) }
+    }
+
+    const fn exclusive(name: &'static str, kind: Kind, replay: Replay) -> Self {
+        Self {
+            name,
+            kind,
+            block: BlockArgument::None,
+            null_is_answer: true,
+            replay,
+            hedged: false,
+            batched: false,
+            cached: false,
+        }
+    }
+
+    const fn write(name: &'static str) -> Self {
+        Self::exclusive(name, Kind::Write, Replay::Never)
+    }
+
+    const fn filter(name: &'static str) -> Self {
+        Self::exclusive(name, Kind::Filter, Replay::IfNotExecuted)
+    }
+
+    const fn local(name: &'static str) -> Self {
+        let row = Self::exclusive(name, Kind::NodeLocal, Replay::Freely);
+        Self { batched: true, ..row }
+    }
+}
+
+/// By length first: most comparisons then look at no letter.
+fn order(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+const OTHER_READ: Method = Method { cached: false, ..Method::read("other", BlockArgument::None) };
+const OTHER_WRITE: Method = Method::write("other");
+const OPAQUE: Method = Method::exclusive("other", Kind::Opaque, Replay::IfNotExecuted);
+
+/// Namespaces whose every method changes the node or its chain.
+const WRITE_NAMESPACES: &[&str] =
+    &["anvil", "evm", "hardhat", "personal", "miner", "admin", "engine", "clique", "mev"];
+/// How the names of writes go on after their namespace.
+const WRITE_VERBS: &[&str] =
+    &["send", "submit", "set", "cancel", "sign", "add", "remove", "start", "stop", "import"];
+/// How the names of reads go on after their namespace.
+const READ_VERBS: &[&str] = &["get", "estimate", "trace", "simulate", "resolve"];
+
+fn looks_like_write(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(namespace, verb)| {
+        WRITE_NAMESPACES.contains(&namespace) || WRITE_VERBS.iter().any(|w| verb.starts_with(w))
+    })
+}
+
+fn looks_like_read(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(namespace, verb)| {
+        namespace == "trace" || verb == "call" || READ_VERBS.iter().any(|r| verb.starts_with(r))
+    })
+}
+
+use BlockArgument::{At, FilterAt, HashAt, None as NoBlock};
+
+/// In [`order`], which a test checks.
+const TABLE: &[Method] = &[
+    Method::read("eth_call", At(1)),
+    Method::write("eth_sign"),
+    Method::lookup("trace_get", NoBlock),
+    Method::read("web3_sha3", NoBlock),
+    Method::local("eth_mining"),
+    Method::read("trace_call", At(2)),
+    Method::moving("eth_baseFee"),
+    Method::read("eth_chainId", NoBlock),
+    Method::read("eth_getCode", At(1)),
+    Method::read("eth_getLogs", FilterAt(0)),
+    Method::local("eth_getWork"),
+    Method::local("eth_syncing"),
+    Method::read("net_version", NoBlock),
+    Method::lookup("trace_block", At(0)),
+    Method::local("eth_accounts"),
+    Method::read("eth_callMany", NoBlock),
+    Method::local("eth_coinbase"),
+    Method::moving("eth_gasPrice"),
+    Method::read("eth_getProof", At(2)),
+    Method::local("eth_hashrate"),
+    Method::read("trace_filter", FilterAt(0)),
+    Method::filter("eth_newFilter"),
+    Method::exclusive("eth_subscribe", Kind::Subscription, Replay::Never),
+    Method::local("net_listening"),
+    Method::local("net_peerCount"),
+    Method::local("txpool_status"),
+    Method::read("eth_feeHistory", At(1)),
+    Method::read("eth_getBalance", At(1)),
+    Method::write("eth_sendBundle"),
+    Method::read("eth_simulateV1", At(1)),
+    Method::read("trace_callMany", At(1)),
+    Method::local("txpool_content"),
+    Method::local("txpool_inspect"),
+    Method::read("debug_traceCall", At(1)),
+    Method::moving("eth_blobBaseFee"),
+    Method::moving("eth_blockNumber"),
+    Method::read("eth_estimateGas", At(1)),
+    Method::exclusive("eth_unsubscribe", Kind::Subscription, Replay::Never),
+    Method::read("eth_getStorageAt", At(2)),
+    Method::read("debug_getRawBlock", At(0)),
+    Method::filter("eth_getFilterLogs"),
+    Method::lookup("trace_transaction", NoBlock),
+    Method::read("debug_getRawHeader", At(0)),
+    Method::lookup("eth_getBlockByHash", HashAt(0)),
+    Method::filter("eth_newBlockFilter"),
+    Method::local("txpool_contentFrom"),
+    Method::local("web3_clientVersion"),
+    Method::lookup("eth_getHeaderByHash", HashAt(0)),
+    Method::local("eth_protocolVersion"),
+    Method::write("eth_sendTransaction"),
+    Method::write("eth_signTransaction"),
+    Method::filter("eth_uninstallFilter"),
+    Method::read("debug_getRawReceipts", At(0)),
+    Method::read("debug_storageRangeAt", HashAt(0)),
+    Method::read("eth_createAccessList", At(1)),
+    Method::lookup("eth_getBlockByNumber", At(0)),
+    Method::lookup("eth_getBlockReceipts", At(0)),
+    Method::filter("eth_getFilterChanges"),
+    Method::write("eth_signTypedData_v4"),
+    Method::lookup("eth_getHeaderByNumber", At(0)),
+    Method::write("eth_sendUserOperation"),
+    Method::read("debug_traceBlockByHash", HashAt(0)),
+    Method::lookup("debug_traceTransaction", NoBlock),
+    Method::exclusive("eth_sendRawTransaction", Kind::Write, Replay::ByHash),
+    Method::lookup("debug_getRawTransaction", NoBlock),
+    Method::read("eth_getTransactionCount", At(1)),
+    Method::lookup("trace_replayTransaction", NoBlock),
+    Method::read("debug_traceBlockByNumber", At(0)),
+    Method::lookup("eth_getTransactionByHash", NoBlock),
+    Method::moving("eth_maxPriorityFeePerGas"),
+    Method::lookup("eth_getTransactionReceipt", NoBlock),
+    Method::write("eth_sendPrivateTransaction"),
+    Method::write("eth_sendRawTransactionSync"),
+    Method::lookup("eth_getRawTransactionByHash", NoBlock),
+    Method::lookup("eth_getUncleCountByBlockHash", HashAt(0)),
+    Method::lookup("trace_replayBlockTransactions", At(0)),
+    Method::lookup("eth_getUncleCountByBlockNumber", At(0)),
+    Method::lookup("eth_getUncleByBlockHashAndIndex", HashAt(0)),
+    Method::filter("eth_newPendingTransactionFilter"),
+    Method::lookup("eth_getUncleByBlockNumberAndIndex", At(0)),
+    Method::write("eth_sendRawTransactionConditional"),
+    Method::lookup("eth_getBlockTransactionCountByHash", HashAt(0)),
+    Method::moving("eth_getTransactionBySenderAndNonce"),
+    Method::lookup("eth_getBlockTransactionCountByNumber", At(0)),
+    Method::lookup("eth_getTransactionByBlockHashAndIndex", HashAt(0)),
+    Method::lookup("eth_getTransactionByBlockNumberAndIndex", At(0)),
+    Method::lookup("eth_getRawTransactionByBlockHashAndIndex", HashAt(0)),
+    Method::lookup("eth_getRawTransactionByBlockNumberAndIndex", At(0)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limiter;
+
+    #[test]
+    fn the_table_is_sorted_so_every_row_is_found() {
+        assert!(TABLE.windows(2).all(|pair| order(pair[0].name, pair[1].name).is_lt()));
+        assert!(TABLE.iter().all(|row| std::ptr::eq(Method::of(row.name), row)));
+    }
+
+    #[test]
+    fn a_method_that_is_not_in_the_table_is_judged_by_its_form() {
+        for name in
+            ["evm_mine", "anvil_setBalance", "personal_getX", "foo_sendThing", "mev_simBundle"]
+        {
+            assert_eq!(Method::of(name).kind, Kind::Write, "{name}");
+        }
+        for name in ["arb_getThing", "foo_call", "zks_estimateFee", "debug_traceFoo", "trace_foo"] {
+            assert_eq!(Method::of(name).kind, Kind::Read, "{name}");
+        }
+        for name in ["foo_bar", "foo", "", "_", "getFoo"] {
+            assert_eq!(Method::of(name).kind, Kind::Opaque, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_opaque_method_is_replayed_only_if_it_was_not_executed() {
+        let method = Method::of("foo_bar");
+        assert!(method.may_replay(&Fault::Connection { maybe_sent: false }));
+        assert!(method.may_replay(&Fault::Unauthorized));
+        assert!(!method.may_replay(&Fault::Connection { maybe_sent: true }));
+        assert!(!method.may_replay(&Fault::Timeout));
+    }
+
+    #[test]
+    fn a_write_is_replayed_only_by_its_hash() {
+        let limited = Fault::RateLimited { retry_after: None, by: Limiter::Vendor };
+        assert!(Method::of("eth_sendRawTransaction").may_replay(&limited));
+        assert!(!Method::of("eth_sendRawTransaction").may_replay(&Fault::Malformed));
+        assert!(!Method::of("eth_sendTransaction").may_replay(&limited));
+        assert!(!Method::of("evm_mine").may_replay(&limited));
+    }
+}

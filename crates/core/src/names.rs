@@ -1,0 +1,36 @@
+//! Names, labels and units of every metric that a layer of alclad emits, through the
+//! [`metrics`](https://docs.rs/metrics) facade.
+//!
+//! | name | kind | labels | counts |
+//! |---|---|---|---|
+//! | [`RETRIES`] | counter | [`METHOD`], [`FAULT`] | members asked again by the retry layer |
+//! | [`RETRIES_REFUSED`] | counter | [`METHOD`], [`FAULT`] | retries that the budget did not allow |
+//! | [`RETRY_WAIT`] | histogram, seconds | | what a retry waited before it asked again |
+//! | [`FAILOVERS`] | counter | [`ENDPOINT`], [`FAULT`] | members moved on from an endpoint |
+//! | [`HEALTH_TRANSITIONS`] | counter | [`ENDPOINT`], [`STATE`] | changes of an endpoint's health |
+//! | [`TIMEOUTS`] | counter | [`ENDPOINT`] | attempts that had no answer in time |
+//!
+//! Labels are bounded: a method is one of the [`Method`](crate::Method) table or `other`, an
+//! endpoint is its label, a fault its [`name`](crate::Fault::name).
+
+/// Members asked again by the retry layer.
+pub const RETRIES: &str = "alclad_retries_total";
+/// Retries that the pipeline's budget did not allow.
+pub const RETRIES_REFUSED: &str = "alclad_retries_refused_total";
+/// What a retry waited before it asked again, in seconds.
+pub const RETRY_WAIT: &str = "alclad_retry_wait_seconds";
+/// Members moved on from one endpoint to the next.
+pub const FAILOVERS: &str = "alclad_failovers_total";
+/// Changes of an endpoint's health.
+pub const HEALTH_TRANSITIONS: &str = "alclad_health_transitions_total";
+/// Attempts that had no answer in time.
+pub const TIMEOUTS: &str = "alclad_timeouts_total";
+
+/// Label: the JSON-RPC method, or `other`.
+pub const METHOD: &str = "method";
+/// Label: the fault's name.
+pub const FAULT: &str = "fault";
+/// Label: the endpoint's label.
+pub const ENDPOINT: &str = "endpoint";
+/// Label: the state that an endpoint came into: `closed`, `open`, `half_open`, `parked`.
+pub const STATE: &str = "state";

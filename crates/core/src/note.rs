@@ -1,0 +1,153 @@
+//! What a layer below learned about an answer, for the layers above.
+//!
+//! A [`ResponsePacket`](alloy_json_rpc::ResponsePacket) has no room for the facts around an
+//! answer: which endpoint gave it, the HTTP status it came with, a `Retry-After`. A layer that
+//! wants them runs the call below it inside [`capture`]; layers and transports below write them
+//! with [`record`] and [`record_member`], which do nothing while nobody listens.
+//!
+//! The slot travels with the task and not in the request's extensions: those cost three
+//! allocations per request and three more per clone, on every call, for facts that are read on
+//! few. A future that is moved to another task needs a `capture` of its own.
+
+use crate::{EndpointId, HttpFacts};
+use alloy_json_rpc::Id;
+use pin_project_lite::pin_project;
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::task::futures::TaskLocalFuture;
+
+tokio::task_local! {
+    static NOTES: RefCell<Notes>;
+}
+
+/// Facts about one answer, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AnswerNote {
+    /// Who answered, or failed to.
+    pub endpoint: Option<EndpointId>,
+    /// The HTTP status that the answer came with.
+    pub http_status: Option<u16>,
+    /// When the endpoint said that it may be asked again.
+    pub retry_after: Option<Duration>,
+    /// How often an endpoint was asked for this answer; 0 if no layer counted.
+    pub attempts: u32,
+}
+
+impl AnswerNote {
+    /// The part of it that the classifier hears.
+    pub const fn http(&self) -> HttpFacts {
+        HttpFacts { status: self.http_status, retry_after: self.retry_after }
+    }
+
+    /// Replaces what an earlier attempt noted by what a later one did; attempts add up.
+    pub fn supersede(&mut self, later: Self) {
+        let attempts = self.attempts + later.attempts;
+        let endpoint = later.endpoint.or_else(|| self.endpoint.take());
+        *self = Self { attempts, endpoint, ..later };
+    }
+}
+
+/// The notes of one packet: what holds for all members, and what holds for single ones.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    packet: AnswerNote,
+    members: Vec<(Id, AnswerNote)>,
+}
+
+impl Notes {
+    /// What is known about the answer to the member with this id.
+    pub fn of(&self, id: &Id) -> &AnswerNote {
+        let own = self.members.iter().find(|(member, _)| member == id);
+        own.map_or(&self.packet, |(_, note)| note)
+    }
+
+    /// Hands them on to the layer above, if that listens, by a layer that has nothing to add.
+    pub fn pass_up(self) {
+        let _ = NOTES.try_with(|notes| *notes.borrow_mut() = self);
+    }
+}
+
+/// Runs a call and returns what the layers below noted about its answers.
+pub fn capture<F: Future>(call: F) -> Capture<F> {
+    Capture { scope: NOTES.scope(RefCell::default(), call) }
+}
+
+/// [`capture`] for a call to this endpoint, whose name the layers below may put into errors.
+pub fn capture_at<F: Future>(endpoint: EndpointId, call: F) -> Capture<F> {
+    let packet = AnswerNote { endpoint: Some(endpoint), ..AnswerNote::default() };
+    let notes = Notes { packet, members: Vec::new() };
+    Capture { scope: NOTES.scope(RefCell::new(notes), call) }
+}
+
+pin_project! {
+    /// The future of [`capture`] and [`capture_at`]: the call's output, and its notes.
+    #[derive(Debug)]
+    pub struct Capture<F> {
+        #[pin]
+        scope: TaskLocalFuture<RefCell<Notes>, F>,
+    }
+}
+
+impl<F: Future> Future for Capture<F> {
+    type Output = (F::Output, Notes);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut scope = self.project().scope;
+        let output = ready!(scope.as_mut().poll(cx));
+        let notes = scope.take_value().map(RefCell::into_inner);
+        Poll::Ready((output, notes.unwrap_or_default()))
+    }
+}
+
+/// Notes something that holds for every member of the packet.
+pub fn record(write: impl FnOnce(&mut AnswerNote)) {
+    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut().packet));
+}
+
+/// Notes something about the member with this id.
+pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
+    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.push((id.clone(), note())));
+}
+
+/// The endpoint that is being asked in this task, if a layer above said so.
+pub fn endpoint() -> Option<EndpointId> {
+    NOTES.try_with(|notes| notes.borrow().packet.endpoint.clone()).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_member_has_its_own_note_or_the_packets() {
+        let call = async {
+            record(|note| note.http_status = Some(429));
+            let note = AnswerNote { http_status: Some(200), ..AnswerNote::default() };
+            record_member(&Id::Number(1), || note);
+        };
+        let ((), notes) = capture_at("a".into(), call).await;
+        assert_eq!(notes.of(&Id::Number(1)).http_status, Some(200));
+        assert_eq!(notes.of(&Id::Number(2)).http_status, Some(429));
+        assert_eq!(notes.of(&Id::Number(2)).endpoint, Some("a".into()));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_noted_while_nobody_listens() {
+        record(|_| unreachable!("nobody listens"));
+        record_member(&Id::Number(1), || unreachable!("nobody listens"));
+        assert_eq!(endpoint(), None);
+    }
+
+    #[test]
+    fn a_later_attempt_supersedes_an_earlier_one() {
+        let mut note = AnswerNote { http_status: Some(429), attempts: 1, ..AnswerNote::default() };
+        note.supersede(AnswerNote { attempts: 2, ..AnswerNote::default() });
+        assert_eq!((note.http_status, note.attempts), (None, 3));
+    }
+}
