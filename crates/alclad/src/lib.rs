@@ -1,0 +1,34 @@
+#![doc = include_str!("../../../README.md")]
+
+#[doc(inline)]
+pub use alclad_core as core;
+#[doc(inline)]
+pub use alclad_core::{CallOptions, EndpointId, Fault, Outcome, TransportLayers};
+
+/// The transport that loses nothing.
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use alclad_http as http;
+#[cfg(feature = "http")]
+pub use alclad_http::HttpTransport;
+
+/// Asking again.
+#[cfg(feature = "retry")]
+#[doc(inline)]
+pub use alclad_retry as retry;
+#[cfg(feature = "retry")]
+pub use alclad_retry::RetryLayer;
+
+/// Which endpoint, and which one next.
+#[cfg(feature = "rotation")]
+#[doc(inline)]
+pub use alclad_rotation as rotation;
+#[cfg(feature = "rotation")]
+pub use alclad_rotation::{Endpoint, Rotation, RotationBuilder};
+
+/// How long an attempt may take.
+#[cfg(feature = "timeout")]
+#[doc(inline)]
+pub use alclad_timeout as timeout;
+#[cfg(feature = "timeout")]
+pub use alclad_timeout::TimeoutLayer;

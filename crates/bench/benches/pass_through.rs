@@ -1,0 +1,76 @@
+//! A call that nothing happens to, through each layer and through stacks, over an endpoint that
+//! answers at once: nanoseconds, and allocations, beside alloy's own layers.
+
+use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer};
+use alclad_bench::{Instant, boxed, call, request, runtime};
+use alloy::transports::{
+    BoxTransport,
+    layers::{FallbackService, RetryBackoffLayer},
+};
+use divan::{AllocProfiler, Bencher};
+use std::time::Duration;
+use tower::Layer;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn main() {
+    let _runtime = runtime();
+    divan::main();
+}
+
+fn through(bencher: Bencher<'_, '_>, transport: BoxTransport) {
+    bencher.with_inputs(request).bench_values(|packet| call(&transport, packet));
+}
+
+fn rotation() -> Rotation {
+    let endpoints = ["a", "b", "c"].map(|label| Endpoint::new(label, Instant::new()));
+    let add = |builder: alclad::RotationBuilder, endpoint| builder.endpoint(endpoint);
+    endpoints.into_iter().fold(Rotation::builder(), add).build()
+}
+
+fn fallback(active: usize) -> FallbackService<Instant> {
+    FallbackService::new(vec![Instant::new(); 3], active)
+}
+
+#[divan::bench(sample_size = 1000)]
+fn bare(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(Instant::new()));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_retry(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(RetryLayer::new().layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_timeout(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(TimeoutLayer::new(LIMIT).layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_rotation(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(rotation()));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_retry_and_rotation(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(RetryLayer::new().layer(rotation())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alloy_retry(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(RetryBackoffLayer::new(5, 100, u64::MAX).layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alloy_fallback_1(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(fallback(1)));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alloy_retry_and_fallback_1(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(RetryBackoffLayer::new(5, 100, u64::MAX).layer(fallback(1))));
+}

@@ -1,0 +1,86 @@
+//! What the benchmarks share: a transport that answers at once, and one call through a stack.
+
+use alloy::rpc::json_rpc::{
+    Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
+};
+use alloy::transports::{BoxTransport, IntoBoxTransport, TransportError, TransportFut};
+use futures::FutureExt;
+use std::{
+    future::ready,
+    sync::{Arc, LazyLock},
+    task::{Context, Poll, Waker},
+};
+use tokio::runtime::{EnterGuard, Runtime};
+use tower::Service;
+
+/// An endpoint in the same process: 66 bytes of answer, at once.
+#[derive(Clone, Debug)]
+pub struct Instant(Arc<ResponsePayload>);
+
+impl Instant {
+    /// Like an HTTP client it is cheap to clone, but not free.
+    pub fn new() -> Self {
+        let word = format!("\"0x{}\"", "7".repeat(62));
+        let answer = ResponsePayload::Success(serde_json::from_str(&word).expect("it is JSON"));
+        Self(Arc::new(answer))
+    }
+}
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Service<RequestPacket> for Instant {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        let answer = |request: &SerializedRequest| Response {
+            id: request.id().clone(),
+            payload: (*self.0).clone(),
+        };
+        let answer = match &packet {
+            RequestPacket::Single(request) => ResponsePacket::Single(answer(request)),
+            RequestPacket::Batch(batch) => {
+                ResponsePacket::Batch(batch.iter().map(answer).collect())
+            }
+        };
+        Box::pin(ready(Ok(answer)))
+    }
+}
+
+/// A transport as alloy's client holds it.
+pub fn boxed(transport: impl IntoBoxTransport) -> BoxTransport {
+    transport.into_box_transport()
+}
+
+/// A typical small read.
+pub fn request() -> RequestPacket {
+    let params = ["0x0000000000000000000000000000000000000001", "0x10"];
+    let request = Request::new("eth_getBalance", Id::Number(1), params);
+    RequestPacket::Single(request.serialize().expect("strings are JSON"))
+}
+
+/// One call, as alloy's client makes it: clone the transport, make it ready, call it.
+pub fn call(transport: &BoxTransport, packet: RequestPacket) -> ResponsePacket {
+    let mut transport = transport.clone();
+    let polled = transport.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_ready());
+    let answer = transport.call(packet).now_or_never();
+    answer.expect("the endpoint answers at once").expect("and well")
+}
+
+/// Timers need a runtime around them.
+pub fn runtime() -> EnterGuard<'static> {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    });
+    RUNTIME.enter()
+}

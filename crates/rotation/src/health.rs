@@ -1,0 +1,248 @@
+use crate::EndpointState;
+use alclad_core::{EndpointId, Fault, Health as Effect, names};
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// So many failures without a success between them open the circuit, however slowly they come.
+const STRIKES: u32 = 5;
+/// Over this time failures are also counted against all requests.
+const WINDOW: Duration = Duration::from_secs(10);
+/// In a window, [`STRIKES`] failures that are at least one in this many requests open it too.
+const ONE_IN: u64 = 10;
+/// The first cooldown; each further one is twice the one before.
+const COOLDOWN: Duration = Duration::from_secs(1);
+const MAX_COOLDOWN: Duration = Duration::from_secs(60);
+/// So many probes must succeed, one after the other, before a half-open circuit closes.
+const PROBES: u32 = 3;
+/// How long an endpoint is left alone that asked for it without saying how long; doubled each
+/// time that it asks again.
+const PARK: Duration = Duration::from_secs(1);
+const MAX_PARK: Duration = Duration::from_secs(30);
+/// No hint is obeyed for longer: after it the endpoint is asked again, whatever it said.
+const MAX_HINT: Duration = Duration::from_secs(600);
+/// How long an endpoint is left alone whose plan is used up or that refuses our credentials.
+const PARK_LONG: Duration = Duration::from_secs(600);
+/// How long an endpoint of another chain is left alone before it is looked at again.
+const QUARANTINE: Duration = Duration::from_secs(60);
+
+const CLOSED: u8 = 0;
+/// Open until a time, then half open.
+const OPEN: u8 = 1;
+/// Parked until a time, then closed.
+const PARKED: u8 = 2;
+/// Like parked, but asked when there is nobody else, so that the caller sees why.
+const REFUSED: u8 = 3;
+
+/// Whether an endpoint should be asked, learnt from how its answers ended.
+///
+/// The closed state is read with one load and no look at the clock.
+pub(crate) struct Health {
+    id: EndpointId,
+    state: AtomicU8,
+    /// In milliseconds since `epoch`.
+    until: AtomicU64,
+    probing: AtomicBool,
+    /// There is something that a success would reset.
+    marked: AtomicBool,
+    epoch: Instant,
+    record: Mutex<Record>,
+}
+
+#[derive(Default)]
+struct Record {
+    strikes: u32,
+    probes: u32,
+    cooldowns: u32,
+    parks: u32,
+    window: Option<Window>,
+    fault: Option<Fault>,
+}
+
+struct Window {
+    start: Instant,
+    requests: u64,
+    failures: u64,
+}
+
+/// May this endpoint be asked?
+pub(crate) enum Access<'a> {
+    Free,
+    /// As the one probe of a half-open circuit.
+    Probe(Probe<'a>),
+    /// Only if there is nobody else.
+    LastResort,
+    /// Not before this time has passed.
+    Parked(Duration),
+}
+
+/// The right to ask a half-open endpoint; given back when dropped.
+pub(crate) struct Probe<'a>(&'a AtomicBool);
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
+}
+
+impl Health {
+    pub(crate) fn new(id: EndpointId) -> Self {
+        Self {
+            id,
+            state: AtomicU8::new(CLOSED),
+            until: AtomicU64::new(0),
+            probing: AtomicBool::new(false),
+            marked: AtomicBool::new(false),
+            epoch: Instant::now(),
+            record: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn access(&self) -> Access<'_> {
+        let state = self.state.load(Acquire);
+        if state == CLOSED {
+            return Access::Free;
+        }
+        let left = self.left();
+        match state {
+            PARKED if left.is_zero() => Access::Free,
+            PARKED => Access::Parked(left),
+            _ if !left.is_zero() => Access::LastResort,
+            _ => match self.probing.compare_exchange(false, true, AcqRel, Relaxed) {
+                Ok(_) => Access::Probe(Probe(&self.probing)),
+                Err(_) => Access::LastResort,
+            },
+        }
+    }
+
+    /// A good answer, or one whose fault is the request's own.
+    pub(crate) fn succeed(&self) {
+        if !self.marked.load(Relaxed) {
+            return;
+        }
+        let mut record = self.record();
+        record.strikes = 0;
+        match self.state.load(Relaxed) {
+            CLOSED => self.marked.store(false, Relaxed),
+            PARKED if !self.left().is_zero() => {}
+            PARKED => self.close(&mut record),
+            _ if self.left().is_zero() => {
+                record.probes += 1;
+                if record.probes >= PROBES {
+                    self.close(&mut record);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An attempt ended in this fault, which says this about the endpoint; `requests` is how many
+    /// it has been sent in all.
+    pub(crate) fn fail(&self, fault: Fault, effect: Effect, requests: u64) {
+        let mut record = self.record();
+        record.fault = Some(fault);
+        self.marked.store(true, Relaxed);
+        match effect {
+            Effect::Failure => self.strike(&mut record, requests),
+            Effect::Park(hint) => {
+                record.parks = record.parks.saturating_add(1);
+                let wait = match hint {
+                    Some(hint) => hint.min(MAX_HINT),
+                    None => doubled(PARK, record.parks).min(MAX_PARK),
+                };
+                self.enter(PARKED, "parked", wait, fault);
+            }
+            Effect::ParkLong => self.enter(REFUSED, "parked", PARK_LONG, fault),
+            Effect::Quarantine => self.enter(REFUSED, "quarantined", QUARANTINE, fault),
+            _ => {}
+        }
+    }
+
+    fn strike(&self, record: &mut Record, requests: u64) {
+        record.strikes = record.strikes.saturating_add(1);
+        record.probes = 0;
+        let (state, waiting) = (self.state.load(Relaxed), !self.left().is_zero());
+        let half_open = matches!(state, OPEN | REFUSED) && !waiting;
+        let too_many = record.strikes >= STRIKES || record.too_large_a_share(requests);
+        // While it is left alone, stragglers and last resorts do not make it longer.
+        if half_open || (too_many && !waiting) {
+            record.cooldowns = record.cooldowns.saturating_add(1);
+            record.window = None;
+            let wait = doubled(COOLDOWN, record.cooldowns).min(MAX_COOLDOWN);
+            if let Some(fault) = record.fault {
+                self.enter(OPEN, "open", wait, fault);
+            }
+        }
+    }
+
+    fn enter(&self, state: u8, name: &'static str, wait: Duration, fault: Fault) {
+        let until = (self.epoch.elapsed() + wait).as_millis();
+        self.until.store(u64::try_from(until).unwrap_or(u64::MAX), Relaxed);
+        let before = self.state.swap(state, AcqRel);
+        if before != state {
+            tracing::warn!(endpoint = %self.id, %fault, state = name, ?wait, "endpoint left alone");
+            self.count(name);
+        }
+    }
+
+    fn close(&self, record: &mut Record) {
+        *record = Record::default();
+        self.state.store(CLOSED, Release);
+        self.marked.store(false, Relaxed);
+        tracing::info!(endpoint = %self.id, state = "closed", "endpoint serves again");
+        self.count("closed");
+    }
+
+    fn count(&self, state: &'static str) {
+        let endpoint = self.id.to_string();
+        metrics::counter!(names::HEALTH_TRANSITIONS, names::ENDPOINT => endpoint, names::STATE => state)
+            .increment(1);
+    }
+
+    pub(crate) fn snapshot(&self) -> EndpointState {
+        let (left, fault) = (self.left(), self.record().fault);
+        match self.state.load(Relaxed) {
+            CLOSED => EndpointState::Closed,
+            PARKED if left.is_zero() => EndpointState::Closed,
+            OPEN if !left.is_zero() => EndpointState::Open { left, fault },
+            PARKED | REFUSED if !left.is_zero() => EndpointState::Parked { left, fault },
+            _ => EndpointState::HalfOpen { fault },
+        }
+    }
+
+    /// How long the state lasts.
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.until.load(Relaxed)).saturating_sub(self.epoch.elapsed())
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    /// Counts a failure; are the failures of this window too large a share of its requests?
+    fn too_large_a_share(&mut self, requests: u64) -> bool {
+        let now = Instant::now();
+        let fresh = || Window { start: now, requests: requests.saturating_sub(1), failures: 0 };
+        let window = self.window.get_or_insert_with(fresh);
+        if now - window.start > WINDOW {
+            *window = fresh();
+        }
+        window.failures += 1;
+        window.failures >= u64::from(STRIKES)
+            && window.failures * ONE_IN >= requests.saturating_sub(window.requests)
+    }
+}
+
+fn doubled(first: Duration, times: u32) -> Duration {
+    first.saturating_mul(2u32.saturating_pow(times.saturating_sub(1)))
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod call;
+
+mod endpoint;
+pub use endpoint::Endpoint;
+
+mod health;
+
+mod rotation;
+pub use rotation::{Rotation, RotationBuilder};
+
+mod route;
+
+mod seat;
+
+mod snapshot;
+pub use snapshot::{EndpointSnapshot, EndpointState};
+
+mod target;
