@@ -234,8 +234,11 @@ impl Members {
         self.error = Some(BadAnswer::new(problem, endpoint).into_transport_error());
     }
 
-    /// Keeps an error that stands for the members without an answer.
-    pub fn give_up(&mut self, error: TransportError) {
+    /// Ends this member with an error of our own, unless it has an answer to end with.
+    pub fn give_up(&mut self, index: usize, error: TransportError) {
+        let member = &mut self.list[index];
+        member.fail(Fault::of_error(member.question.name(), &error));
+        member.open = false;
         self.error = Some(error);
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     CallOptions, Method,
     error::{DuplicateId, TypedError},
+    send::SEND_RAW_TRANSACTION,
 };
 use alloy_json_rpc::{Id, RequestPacket, Response, ResponsePacket, SerializedRequest};
 use alloy_transport::TransportError;
@@ -25,7 +26,8 @@ enum Form {
 
 impl Question {
     fn new(request: &SerializedRequest, keep: bool) -> Self {
-        Self(match keep {
+        // A send is decided by its hash afterwards, also where there is no other attempt.
+        Self(match keep || request.method() == SEND_RAW_TRANSACTION {
             true => Form::Kept(request.clone()),
             false => Form::Given { id: request.id().clone(), name: request.method_clone() },
         })

@@ -160,11 +160,15 @@ impl Call {
         (0..self.members.len()).filter(is_due).collect()
     }
 
-    /// The members that have an answer keep it; this stands for the others.
+    /// The members that have an answer keep it; the others have none.
     fn time_out(&mut self) {
-        let attempts = self.turns.iter().map(|turn| turn.attempt).max().unwrap_or_default();
-        let last = self.members.iter().find_map(|member| member.open_fault());
-        self.members.give_up(DeadlineExceeded::new(attempts, last).into_transport_error());
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            if member.is_open() {
+                let error = DeadlineExceeded::new(self.turns[index].attempt, member.open_fault());
+                self.members.give_up(index, error.into_transport_error());
+            }
+        }
     }
 
     /// Closes the member, or says when it is asked again.

@@ -4,7 +4,7 @@ use crate::{
     seat::Shared,
 };
 use alclad_core::{
-    BlockRef, CallOptions, Fault, Health as Effect, Member, Members, Notes, Outcome, Questions,
+    BlockRef, CallOptions, Fault, Health as Effect, Members, Notes, Outcome, Questions,
     Tag, Unsupported,
     error::{AllParked, DeadlineExceeded, TypedError},
     names, note, send,
@@ -12,8 +12,12 @@ use alclad_core::{
 use alloy_json_rpc::{RequestPacket, ResponsePacket, SerializedRequest};
 use alloy_transport::TransportError;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
+
+/// An endpoint that did not answer for so long before the caller's deadline has timed out, also
+/// if no timeout of its own said so.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
 /// Asks one endpoint, and for the members that it failed the next one.
 pub(crate) async fn ask_in_turn(
@@ -31,9 +35,9 @@ pub(crate) async fn ask_in_turn(
             notes.pass_up();
             return answer;
         }
-        drop(probe);
         // What follows is rare, and large: it must not weigh on every call.
-        return Box::pin(Call::new(&shared, questions).go_on_after(index, answer, notes)).await;
+        let call = Call::new(&shared, questions);
+        return Box::pin(call.go_on_after(index, probe, answer, notes)).await;
     }
     let questions = Questions::new(&packet, true)?;
     if questions.is_empty() {
@@ -60,6 +64,8 @@ struct Call<'a> {
     shared: &'a Shared,
     members: Members,
     routes: SmallVec<[Route; 1]>,
+    /// Who is being asked, and since when.
+    asking: Option<(usize, Instant)>,
 }
 
 /// An endpoint to ask, and the members to ask it about.
@@ -70,11 +76,19 @@ struct Stop<'a> {
     probe: Option<Probe<'a>>,
 }
 
+/// What a member's answer says about its endpoint.
+enum Verdict {
+    Good,
+    Bad(Fault),
+    /// Nothing, or nothing yet.
+    Open,
+}
+
 impl<'a> Call<'a> {
     fn new(shared: &'a Shared, questions: Questions) -> Self {
         let members = Members::new(questions);
         let routes = members.iter().map(|_| Route::default()).collect();
-        Self { shared, members, routes }
+        Self { shared, members, routes, asking: None }
     }
 
     /// Nobody was asked yet.
@@ -90,11 +104,13 @@ impl<'a> Call<'a> {
     async fn go_on_after(
         mut self,
         seat: usize,
+        probe: Option<Probe<'a>>,
         answer: Result<ResponsePacket, TransportError>,
         notes: Notes,
     ) -> Result<ResponsePacket, TransportError> {
         let asked: SmallVec<[usize; 4]> = (0..self.members.len()).collect();
         self.judge(seat, &asked, answer, &notes).await;
+        drop(probe);
         self.settle().await;
         self.members.finish()
     }
@@ -103,18 +119,30 @@ impl<'a> Call<'a> {
         while let Some(Stop { seat: index, asked, probe }) = self.next_stop() {
             let seat = &self.shared.seats[index];
             let packet = self.members.packet(&asked);
+            self.asking = Some((index, Instant::now()));
             let (answer, notes) = note::capture_at(seat.id.clone(), seat.send(packet)).await;
+            self.asking = None;
             self.judge(index, &asked, answer, &notes).await;
             drop(probe);
         }
     }
 
     async fn settle_before(&mut self, deadline: Instant) {
-        if timeout_at(deadline, self.settle()).await.is_err() {
-            let attempts = self.members.iter().map(|member| member.note().attempts).max();
-            let last = self.members.iter().find_map(Member::open_fault);
-            let error = DeadlineExceeded::new(attempts.unwrap_or_default() + 1, last);
-            self.members.give_up(error.into_transport_error());
+        if timeout_at(deadline, self.settle()).await.is_ok() {
+            return;
+        }
+        if let Some((index, since)) = self.asking
+            && since.elapsed() >= LONG_ENOUGH
+        {
+            let seat = &self.shared.seats[index];
+            seat.health.fail(Fault::Timeout, Effect::Failure, seat.requests());
+        }
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            if member.is_open() {
+                let error = DeadlineExceeded::new(member.note().attempts + 1, member.open_fault());
+                self.members.give_up(index, error.into_transport_error());
+            }
         }
     }
 
@@ -129,18 +157,19 @@ impl<'a> Call<'a> {
                 self.members[index].close();
                 continue;
             };
-            match self.routes[index].next(request, &self.shared.seats) {
+            let error = match self.routes[index].next(request, &self.shared.seats) {
                 Next::Ask { seat, healthy, probe } if self.affords(index, healthy) => {
                     let asked = self.companions(index, seat, healthy);
                     return Some(Stop { seat, asked, probe });
                 }
-                Next::Ask { .. } | Next::Nobody => {}
-                Next::AllParked(left) => {
-                    self.members.give_up(AllParked::new(left).into_transport_error());
+                Next::Ask { .. } | Next::Nobody => {
+                    self.members[index].close();
+                    continue;
                 }
-                Next::NoEndpoint(error) => self.members.give_up(error.into_transport_error()),
-            }
-            self.members[index].close();
+                Next::AllParked(left) => AllParked::new(left).into_transport_error(),
+                Next::NoEndpoint(error) => error.into_transport_error(),
+            };
+            self.members.give_up(index, error);
         }
         None
     }
@@ -162,14 +191,15 @@ impl<'a> Call<'a> {
 
     /// The first failover of a call is free. Further ones draw on the budget, without which only a
     /// healthy endpoint is asked: so the last one is always reached, and none that is in trouble
-    /// is buried. Having a `null` confirmed is a luxury.
+    /// is buried. A `null` for what names no block, as a pending receipt that is polled, is most
+    /// often the truth: having it confirmed is never free.
     fn affords(&self, index: usize, healthy: bool) -> bool {
-        let route = &self.routes[index];
-        match (&route.null, route.asked.len()) {
-            (Some(_), _) => healthy && self.shared.budget.withdraw(),
-            (None, 0 | 1) => true,
-            (None, _) => self.shared.budget.withdraw() || healthy,
+        let (member, route) = (&self.members[index], &self.routes[index]);
+        if route.null.is_some() {
+            let block = member.question().request().map(BlockRef::of_request);
+            return healthy && (block != Some(BlockRef::None) || self.shared.budget.withdraw());
         }
+        route.asked.len() <= 1 || self.shared.budget.withdraw() || healthy
     }
 
     fn tell_of_failover(&self, index: usize) {
@@ -191,43 +221,51 @@ impl<'a> Call<'a> {
     ) {
         let seat = &self.shared.seats[index];
         let answered = answer.is_ok();
-        let mut good = false;
+        let (mut good, mut bad) = (false, None);
         self.members.absorb(asked, answer, notes, self.shared.classifier.as_deref());
         for member in asked {
             if let Some(lookup) = send::resolve(&mut self.members[*member]) {
                 let answer = seat.send(lookup.packet()).await;
                 lookup.settle(&mut self.members[*member], answer);
             }
-            good |= self.decide(*member, index, answered);
+            match self.decide(*member, index, answered) {
+                Verdict::Good => good = true,
+                Verdict::Bad(fault) => bad = Some(fault),
+                Verdict::Open => {}
+            }
         }
-        if good {
-            seat.health.succeed();
+        // However many members a packet has, it is one success or one failure.
+        match bad {
+            Some(fault) => seat.health.fail(fault, fault.health(), seat.requests()),
+            None if good => seat.health.succeed(),
+            None => {}
         }
     }
 
-    /// Closes the member, or leaves it open for the next endpoint; was its answer a good one?
-    fn decide(&mut self, index: usize, seat: usize, answered: bool) -> bool {
+    /// Closes the member, or leaves it open for the next endpoint.
+    fn decide(&mut self, index: usize, seat: usize, answered: bool) -> Verdict {
         self.routes[index].asked.push(seat);
         match self.members[index].outcome() {
             Some(Outcome::Fault(fault)) => self.decide_fault(index, seat, fault, answered),
             Some(Outcome::Null) if self.is_suspicious(index) => {
                 self.routes[index].null = self.members[index].last_answer().cloned();
-                true
+                Verdict::Good
             }
             _ => {
                 self.members[index].close();
                 self.convict(index);
-                true
+                Verdict::Good
             }
         }
     }
 
-    fn decide_fault(&mut self, index: usize, seat: usize, fault: Fault, answered: bool) -> bool {
+    fn decide_fault(&mut self, index: usize, seat: usize, fault: Fault, answered: bool) -> Verdict {
         let options = self.members[index].question().options();
         let once = options.is_some_and(|o| o.no_retry || o.ignore_errors);
-        if !options.is_some_and(|o| o.ignore_errors) {
-            self.hold_against(index, seat, fault, answered);
-        }
+        let verdict = match options.is_some_and(|o| o.ignore_errors) {
+            true => Verdict::Open,
+            false => self.verdict(index, seat, fault, answered),
+        };
         let (member, route) = (&mut self.members[index], &mut self.routes[index]);
         let agreed = fault == Fault::Unknown && route.agrees(member.last_answer());
         if fault == Fault::Unknown {
@@ -239,33 +277,40 @@ impl<'a> Call<'a> {
         } else if once || agreed || !may_go_on {
             member.close();
         }
-        fault.health() == Effect::Nothing
+        verdict
     }
 
     /// What the fault says about its endpoint.
-    fn hold_against(&mut self, index: usize, seat_index: usize, fault: Fault, answered: bool) {
-        let (seat, route) = (&self.shared.seats[seat_index], &mut self.routes[index]);
-        seat.count(fault);
+    fn verdict(&mut self, index: usize, seat: usize, fault: Fault, answered: bool) -> Verdict {
+        self.shared.seats[seat].count(fault);
         match fault.health() {
-            Effect::Nothing if fault == (Fault::Unsupported { what: Unsupported::Method }) => {
-                seat.remember_unsupported(self.members[index].question().name());
+            Effect::Nothing => {
+                if fault == (Fault::Unsupported { what: Unsupported::Method }) {
+                    let method = self.members[index].question().name();
+                    self.shared.seats[seat].remember_unsupported(method);
+                }
+                Verdict::Good
             }
-            Effect::Nothing => {}
             // An error member may be the request's own doing, whatever words it has: it counts
             // when another endpoint answers the same call.
-            Effect::Failure if answered && fault != Fault::Malformed => {
-                route.suspects.push((seat_index, fault));
+            Effect::Failure if !answered || fault == Fault::Malformed => Verdict::Bad(fault),
+            Effect::Failure | Effect::Suspect => {
+                self.routes[index].suspects.push((seat, fault));
+                Verdict::Open
             }
-            Effect::Suspect => route.suspects.push((seat_index, fault)),
-            effect => seat.health.fail(fault, effect, seat.requests()),
+            _ => Verdict::Bad(fault),
         }
     }
 
     /// The member was answered well: who failed it before has failed indeed.
     fn convict(&mut self, index: usize) {
-        for (seat, fault) in self.routes[index].suspects.drain(..) {
-            let seat = &self.shared.seats[seat];
-            seat.health.fail(fault, Effect::Failure, seat.requests());
+        for (seat, fault) in std::mem::take(&mut self.routes[index].suspects) {
+            let others = || self.routes.iter().flat_map(|route| &route.suspects);
+            // The last of the packet's members to be answered counts for all of them.
+            if others().all(|(suspect, _)| *suspect != seat) {
+                let seat = &self.shared.seats[seat];
+                seat.health.fail(fault, Effect::Failure, seat.requests());
+            }
         }
     }
 

@@ -38,28 +38,31 @@ pub(crate) enum Next<'a> {
 impl Route {
     /// The first healthy endpoint that was not asked yet; if there is none, one in trouble.
     pub(crate) fn next<'a>(&self, request: &SerializedRequest, seats: &'a [Seat]) -> Next<'a> {
-        let (mut last_resort, mut parked) = (None, None::<Duration>);
+        let (mut last_resort, mut refuses, mut parked) = (None, None, None::<Duration>);
         for (index, seat) in seats.iter().enumerate() {
             if !self.may_go(request, seat, index) {
                 continue;
             }
+            if !seat.offers(request.method()) {
+                refuses = refuses.or(Some(index));
+                continue;
+            }
             match seat.health.access() {
-                Access::Free if seat.offers(request.method()) => {
-                    return Next::Ask { seat: index, healthy: true, probe: None };
-                }
-                Access::Probe(probe)
-                    if seat.offers(request.method()) && self.may_probe(request) =>
-                {
+                Access::Free => return Next::Ask { seat: index, healthy: true, probe: None },
+                Access::Probe(probe) if self.may_probe(request) => {
                     return Next::Ask { seat: index, healthy: true, probe: Some(probe) };
                 }
                 Access::Parked(left) => parked = Some(parked.map_or(left, |p| p.min(left))),
-                _ => last_resort = last_resort.or(Some(index)),
+                Access::Probe(_) | Access::LastResort => last_resort = last_resort.or(Some(index)),
             }
         }
-        match (last_resort, parked) {
-            (Some(seat), _) => Next::Ask { seat, healthy: false, probe: None },
-            (None, Some(left)) if self.asked.is_empty() => Next::AllParked(left),
-            (None, None) if self.asked.is_empty() => Next::NoEndpoint(match pin(request) {
+        let first = self.asked.is_empty();
+        match (last_resort, parked, refuses) {
+            (Some(seat), _, _) => Next::Ask { seat, healthy: false, probe: None },
+            (None, Some(left), _) if first => Next::AllParked(left),
+            // The caller is to see the endpoint's own words.
+            (None, None, Some(seat)) if first => Next::Ask { seat, healthy: false, probe: None },
+            (None, None, None) if first => Next::NoEndpoint(match pin(request) {
                 Some(endpoint) => NoEndpoint::Unknown(endpoint.clone()),
                 None => NoEndpoint::Empty,
             }),
