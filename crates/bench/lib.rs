@@ -1,9 +1,12 @@
 //! What the benchmarks share: a transport that answers at once, and one call through a stack.
 
+use alclad::{Endpoint, Rotation, RotationBuilder};
 use alloy::rpc::json_rpc::{
     Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
-use alloy::transports::{BoxTransport, IntoBoxTransport, TransportError, TransportFut};
+use alloy::transports::{
+    BoxTransport, IntoBoxTransport, TransportError, TransportFut, layers::FallbackService,
+};
 use futures::FutureExt;
 use std::{
     future::ready,
@@ -54,6 +57,18 @@ impl Service<RequestPacket> for Instant {
         };
         Box::pin(ready(Ok(answer)))
     }
+}
+
+/// Three endpoints, all healthy.
+pub fn rotation() -> Rotation {
+    let endpoints = ["a", "b", "c"].map(|label| Endpoint::new(label, Instant::new()));
+    let add = |builder: RotationBuilder, endpoint| builder.endpoint(endpoint);
+    endpoints.into_iter().fold(Rotation::builder(), add).build()
+}
+
+/// Alloy's, over three endpoints, of which this many are asked at once.
+pub fn fallback(active: usize) -> FallbackService<Instant> {
+    FallbackService::new(vec![Instant::new(), Instant::new(), Instant::new()], active)
 }
 
 /// A transport as alloy's client holds it.

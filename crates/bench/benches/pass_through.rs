@@ -1,18 +1,12 @@
 //! A call that nothing happens to, through each layer and through stacks, over an endpoint that
-//! answers at once: nanoseconds, and allocations, beside alloy's own layers.
+//! answers at once: nanoseconds, beside alloy's own layers.
 
-use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer};
-use alclad_bench::{Instant, boxed, call, request, runtime};
-use alloy::transports::{
-    BoxTransport,
-    layers::{FallbackService, RetryBackoffLayer},
-};
-use divan::{AllocProfiler, Bencher};
+use alclad::{RetryLayer, TimeoutLayer};
+use alclad_bench::{Instant, boxed, call, fallback, request, rotation, runtime};
+use alloy::transports::{BoxTransport, layers::RetryBackoffLayer};
+use divan::Bencher;
 use std::time::Duration;
 use tower::Layer;
-
-#[global_allocator]
-static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -23,16 +17,6 @@ fn main() {
 
 fn through(bencher: Bencher<'_, '_>, transport: BoxTransport) {
     bencher.with_inputs(request).bench_values(|packet| call(&transport, packet));
-}
-
-fn rotation() -> Rotation {
-    let endpoints = ["a", "b", "c"].map(|label| Endpoint::new(label, Instant::new()));
-    let add = |builder: alclad::RotationBuilder, endpoint| builder.endpoint(endpoint);
-    endpoints.into_iter().fold(Rotation::builder(), add).build()
-}
-
-fn fallback(active: usize) -> FallbackService<Instant> {
-    FallbackService::new(vec![Instant::new(); 3], active)
 }
 
 #[divan::bench(sample_size = 1000)]
