@@ -136,7 +136,8 @@ fn edge(raw: &RawValue) -> Option<Edge> {
         "safe" => Tag::Safe,
         "finalized" => Tag::Finalized,
         "earliest" => Tag::Earliest,
-        // A hash is longer than any height.
+        // A hash is longer than any height, also one that begins with zeros.
+        _ if text.len() > "0xffffffffffffffff".len() => return None,
         _ => return u64::from_str_radix(text.strip_prefix("0x")?, 16).ok().map(Edge::Number),
     };
     Some(Edge::Tag(tag))
@@ -173,6 +174,7 @@ mod tests {
         assert_eq!(of("eth_call", json!([{}, { "blockHash": hash }])), BlockRef::Hash(hash));
         assert_eq!(of("eth_call", json!([{}, { "blockNumber": "0x1" }])), BlockRef::Number(1));
         assert_eq!(of("eth_call", json!([{}, hash])), BlockRef::Hash(hash));
+        assert_eq!(of("eth_call", json!([{}, B256::ZERO])), BlockRef::Hash(B256::ZERO));
         assert_eq!(of("eth_getBlockByHash", json!([hash, true])), BlockRef::Hash(hash));
         assert_eq!(of("eth_chainId", json!([])), BlockRef::None);
     }

@@ -25,7 +25,7 @@ pub fn cause<E: Error + 'static>(error: &TransportError) -> Option<&E> {
 }
 
 /// The fault that one of alclad's own errors stands for, if there is one in the chain.
-pub fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
+pub(crate) fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
     fn of<E: TypedError>(link: &(dyn Error + 'static)) -> Option<Fault> {
         link.downcast_ref::<E>().map(E::fault)
     }

@@ -60,7 +60,7 @@ pub struct Method {
     /// Where its block argument stands.
     pub block: BlockArgument,
     /// Whether `null` is an answer. If not, it may only mean that this node does not have the
-    /// block, transaction or receipt.
+    /// block, transaction or receipt; or it is none at all.
     pub null_is_answer: bool,
     /// After which faults it may be sent again.
     pub replay: Replay,
@@ -75,12 +75,13 @@ pub struct Method {
 impl Method {
     /// What is known about the method of this name.
     ///
-    /// A name that is not in the table is judged by its form: `evm_*`, `anvil_*`, `*_send*` and
-    /// their like are writes, `*_get*`, `*_call`, `*_estimate*`, `debug_trace*` and `trace_*` are
-    /// reads, everything else is opaque.
+    /// A name that is not in the table is judged by its form: `*_subscribe` and `*_unsubscribe` are
+    /// subscriptions, `evm_*`, `anvil_*`, `*_send*` and their like are writes, `*_get*`, `*_call`,
+    /// `*_estimate*`, `debug_trace*` and `trace_*` are reads, everything else is opaque.
     pub fn of(name: &str) -> &'static Self {
         match TABLE.binary_search_by(|row| order(row.name, name)) {
             Ok(index) => &TABLE[index],
+            Err(_) if looks_like_subscription(name) => &OTHER_SUBSCRIPTION,
             Err(_) if looks_like_write(name) => &OTHER_WRITE,
             Err(_) if looks_like_read(name) => &OTHER_READ,
             Err(_) => &OPAQUE,
@@ -110,17 +111,12 @@ impl Method {
             name,
             kind: Kind::Read,
             block,
-            null_is_answer: true,
+            null_is_answer: false,
             replay: Replay::Freely,
             hedged: true,
             batched: true,
             cached: true,
         }
-    }
-
-    /// A read of something that a lagging or pruned node does not have.
-    const fn lookup(name: &'static str, block: BlockArgument) -> Self {
-        Self { null_is_answer: false, ..Self::read(name, block) }
     }
 
     /// A read of what changes with every block and names none.
@@ -139,6 +135,10 @@ impl Method {
             batched: false,
             cached: false,
         }
+    }
+
+    const fn subscription(name: &'static str) -> Self {
+        Self::exclusive(name, Kind::Subscription, Replay::Never)
     }
 
     const fn write(name: &'static str) -> Self {
@@ -160,7 +160,9 @@ fn order(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
-const OTHER_READ: Method = Method { cached: false, ..Method::read("other", BlockArgument::None) };
+const OTHER_READ: Method =
+    Method { cached: false, null_is_answer: true, ..Method::read("other", BlockArgument::None) };
+const OTHER_SUBSCRIPTION: Method = Method::subscription("other");
 const OTHER_WRITE: Method = Method::write("other");
 const OPAQUE: Method = Method::exclusive("other", Kind::Opaque, Replay::IfNotExecuted);
 
@@ -172,6 +174,10 @@ const WRITE_VERBS: &[&str] =
     &["send", "submit", "set", "cancel", "sign", "add", "remove", "start", "stop", "import"];
 /// How the names of reads go on after their namespace.
 const READ_VERBS: &[&str] = &["get", "estimate", "trace", "simulate", "resolve"];
+
+fn looks_like_subscription(name: &str) -> bool {
+    matches!(name.split_once('_'), Some((_, "subscribe" | "unsubscribe")))
+}
 
 fn looks_like_write(name: &str) -> bool {
     name.split_once('_').is_some_and(|(namespace, verb)| {
@@ -191,7 +197,7 @@ use BlockArgument::{At, FilterAt, HashAt, None as NoBlock};
 const TABLE: &[Method] = &[
     Method::read("eth_call", At(1)),
     Method::write("eth_sign"),
-    Method::lookup("trace_get", NoBlock),
+    Method::read("trace_get", NoBlock),
     Method::read("web3_sha3", NoBlock),
     Method::local("eth_mining"),
     Method::read("trace_call", At(2)),
@@ -202,7 +208,7 @@ const TABLE: &[Method] = &[
     Method::local("eth_getWork"),
     Method::local("eth_syncing"),
     Method::read("net_version", NoBlock),
-    Method::lookup("trace_block", At(0)),
+    Method::read("trace_block", At(0)),
     Method::local("eth_accounts"),
     Method::read("eth_callMany", NoBlock),
     Method::local("eth_coinbase"),
@@ -211,7 +217,7 @@ const TABLE: &[Method] = &[
     Method::local("eth_hashrate"),
     Method::read("trace_filter", FilterAt(0)),
     Method::filter("eth_newFilter"),
-    Method::exclusive("eth_subscribe", Kind::Subscription, Replay::Never),
+    Method::subscription("eth_subscribe"),
     Method::local("net_listening"),
     Method::local("net_peerCount"),
     Method::local("txpool_status"),
@@ -226,17 +232,17 @@ const TABLE: &[Method] = &[
     Method::moving("eth_blobBaseFee"),
     Method::moving("eth_blockNumber"),
     Method::read("eth_estimateGas", At(1)),
-    Method::exclusive("eth_unsubscribe", Kind::Subscription, Replay::Never),
+    Method::subscription("eth_unsubscribe"),
     Method::read("eth_getStorageAt", At(2)),
     Method::read("debug_getRawBlock", At(0)),
     Method::filter("eth_getFilterLogs"),
-    Method::lookup("trace_transaction", NoBlock),
+    Method::read("trace_transaction", NoBlock),
     Method::read("debug_getRawHeader", At(0)),
-    Method::lookup("eth_getBlockByHash", HashAt(0)),
+    Method::read("eth_getBlockByHash", HashAt(0)),
     Method::filter("eth_newBlockFilter"),
     Method::local("txpool_contentFrom"),
     Method::local("web3_clientVersion"),
-    Method::lookup("eth_getHeaderByHash", HashAt(0)),
+    Method::read("eth_getHeaderByHash", HashAt(0)),
     Method::local("eth_protocolVersion"),
     Method::write("eth_sendTransaction"),
     Method::write("eth_signTransaction"),
@@ -244,39 +250,39 @@ const TABLE: &[Method] = &[
     Method::read("debug_getRawReceipts", At(0)),
     Method::read("debug_storageRangeAt", HashAt(0)),
     Method::read("eth_createAccessList", At(1)),
-    Method::lookup("eth_getBlockByNumber", At(0)),
-    Method::lookup("eth_getBlockReceipts", At(0)),
+    Method::read("eth_getBlockByNumber", At(0)),
+    Method::read("eth_getBlockReceipts", At(0)),
     Method::filter("eth_getFilterChanges"),
     Method::write("eth_signTypedData_v4"),
-    Method::lookup("eth_getHeaderByNumber", At(0)),
+    Method::read("eth_getHeaderByNumber", At(0)),
     Method::write("eth_sendUserOperation"),
     Method::read("debug_traceBlockByHash", HashAt(0)),
-    Method::lookup("debug_traceTransaction", NoBlock),
+    Method::read("debug_traceTransaction", NoBlock),
     Method::exclusive("eth_sendRawTransaction", Kind::Write, Replay::ByHash),
-    Method::lookup("debug_getRawTransaction", NoBlock),
+    Method::read("debug_getRawTransaction", NoBlock),
     Method::read("eth_getTransactionCount", At(1)),
-    Method::lookup("trace_replayTransaction", NoBlock),
+    Method::read("trace_replayTransaction", NoBlock),
     Method::read("debug_traceBlockByNumber", At(0)),
-    Method::lookup("eth_getTransactionByHash", NoBlock),
+    Method::read("eth_getTransactionByHash", NoBlock),
     Method::moving("eth_maxPriorityFeePerGas"),
-    Method::lookup("eth_getTransactionReceipt", NoBlock),
+    Method::read("eth_getTransactionReceipt", NoBlock),
     Method::write("eth_sendPrivateTransaction"),
     Method::write("eth_sendRawTransactionSync"),
-    Method::lookup("eth_getRawTransactionByHash", NoBlock),
-    Method::lookup("eth_getUncleCountByBlockHash", HashAt(0)),
-    Method::lookup("trace_replayBlockTransactions", At(0)),
-    Method::lookup("eth_getUncleCountByBlockNumber", At(0)),
-    Method::lookup("eth_getUncleByBlockHashAndIndex", HashAt(0)),
+    Method::read("eth_getRawTransactionByHash", NoBlock),
+    Method::read("eth_getUncleCountByBlockHash", HashAt(0)),
+    Method::read("trace_replayBlockTransactions", At(0)),
+    Method::read("eth_getUncleCountByBlockNumber", At(0)),
+    Method::read("eth_getUncleByBlockHashAndIndex", HashAt(0)),
     Method::filter("eth_newPendingTransactionFilter"),
-    Method::lookup("eth_getUncleByBlockNumberAndIndex", At(0)),
+    Method::read("eth_getUncleByBlockNumberAndIndex", At(0)),
     Method::write("eth_sendRawTransactionConditional"),
-    Method::lookup("eth_getBlockTransactionCountByHash", HashAt(0)),
+    Method::read("eth_getBlockTransactionCountByHash", HashAt(0)),
     Method::moving("eth_getTransactionBySenderAndNonce"),
-    Method::lookup("eth_getBlockTransactionCountByNumber", At(0)),
-    Method::lookup("eth_getTransactionByBlockHashAndIndex", HashAt(0)),
-    Method::lookup("eth_getTransactionByBlockNumberAndIndex", At(0)),
-    Method::lookup("eth_getRawTransactionByBlockHashAndIndex", HashAt(0)),
-    Method::lookup("eth_getRawTransactionByBlockNumberAndIndex", At(0)),
+    Method::read("eth_getBlockTransactionCountByNumber", At(0)),
+    Method::read("eth_getTransactionByBlockHashAndIndex", HashAt(0)),
+    Method::read("eth_getTransactionByBlockNumberAndIndex", At(0)),
+    Method::read("eth_getRawTransactionByBlockHashAndIndex", HashAt(0)),
+    Method::read("eth_getRawTransactionByBlockNumberAndIndex", At(0)),
 ];
 
 #[cfg(test)]
@@ -287,7 +293,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_so_every_row_is_found() {
         assert!(TABLE.windows(2).all(|pair| order(pair[0].name, pair[1].name).is_lt()));
-        assert!(TABLE.iter().all(|row| std::ptr::eq(Method::of(row.name), row)));
+        assert!(TABLE.iter().all(|row| Method::of(row.name) == row));
     }
 
     #[test]
@@ -299,6 +305,9 @@ mod tests {
         }
         for name in ["arb_getThing", "foo_call", "zks_estimateFee", "debug_traceFoo", "trace_foo"] {
             assert_eq!(Method::of(name).kind, Kind::Read, "{name}");
+        }
+        for name in ["debug_subscribe", "parlia_unsubscribe"] {
+            assert_eq!(Method::of(name).kind, Kind::Subscription, "{name}");
         }
         for name in ["foo_bar", "foo", "", "_", "getFoo"] {
             assert_eq!(Method::of(name).kind, Kind::Opaque, "{name}");

@@ -14,6 +14,7 @@ use alloy_json_rpc::Id;
 use pin_project_lite::pin_project;
 use std::{
     cell::RefCell,
+    collections::HashMap,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -57,14 +58,13 @@ impl AnswerNote {
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     packet: AnswerNote,
-    members: Vec<(Id, AnswerNote)>,
+    members: HashMap<Id, AnswerNote>,
 }
 
 impl Notes {
     /// What is known about the answer to the member with this id.
     pub fn of(&self, id: &Id) -> &AnswerNote {
-        let own = self.members.iter().find(|(member, _)| member == id);
-        own.map_or(&self.packet, |(_, note)| note)
+        self.members.get(id).unwrap_or(&self.packet)
     }
 
     /// Hands them on to the layer above, if that listens, by a layer that has nothing to add.
@@ -74,14 +74,20 @@ impl Notes {
 }
 
 /// Runs a call and returns what the layers below noted about its answers.
+///
+/// The endpoint that is being asked, if a layer above said so, goes on being known.
 pub fn capture<F: Future>(call: F) -> Capture<F> {
-    Capture { scope: NOTES.scope(RefCell::default(), call) }
+    capture_by(endpoint(), call)
 }
 
 /// [`capture`] for a call to this endpoint, whose name the layers below may put into errors.
 pub fn capture_at<F: Future>(endpoint: EndpointId, call: F) -> Capture<F> {
-    let packet = AnswerNote { endpoint: Some(endpoint), ..AnswerNote::default() };
-    let notes = Notes { packet, members: Vec::new() };
+    capture_by(Some(endpoint), call)
+}
+
+fn capture_by<F: Future>(endpoint: Option<EndpointId>, call: F) -> Capture<F> {
+    let packet = AnswerNote { endpoint, ..AnswerNote::default() };
+    let notes = Notes { packet, members: HashMap::new() };
     Capture { scope: NOTES.scope(RefCell::new(notes), call) }
 }
 
@@ -112,7 +118,7 @@ pub fn record(write: impl FnOnce(&mut AnswerNote)) {
 
 /// Notes something about the member with this id.
 pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
-    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.push((id.clone(), note())));
+    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.insert(id.clone(), note()));
 }
 
 /// The endpoint that is being asked in this task, if a layer above said so.
@@ -135,6 +141,44 @@ mod tests {
         assert_eq!(notes.of(&Id::Number(1)).http_status, Some(200));
         assert_eq!(notes.of(&Id::Number(2)).http_status, Some(429));
         assert_eq!(notes.of(&Id::Number(2)).endpoint, Some("a".into()));
+    }
+
+    #[tokio::test]
+    async fn a_capture_inside_another_knows_the_endpoint_and_keeps_its_notes_to_itself() {
+        let inner = async {
+            assert_eq!(endpoint(), Some("a".into()));
+            record(|note| note.http_status = Some(429));
+        };
+        let outer = async {
+            let ((), notes) = capture(inner).await;
+            assert_eq!(endpoint(), Some("a".into()));
+            notes
+        };
+        let (inner, outer) = capture_at("a".into(), outer).await;
+        assert_eq!(inner.of(&Id::None).http_status, Some(429));
+        assert_eq!(outer.of(&Id::None).http_status, None);
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_adds_nothing_passes_all_on() {
+        let call = async {
+            let ((), notes) = capture(async { record(|note| note.attempts = 2) }).await;
+            notes.pass_up();
+        };
+        let ((), notes) = capture_at("a".into(), call).await;
+        let note = notes.of(&Id::Number(1));
+        assert_eq!((note.endpoint.clone(), note.attempts), (Some("a".into()), 2));
+    }
+
+    #[tokio::test]
+    async fn what_was_said_of_a_member_last_holds() {
+        let said = |attempts| move || AnswerNote { attempts, ..AnswerNote::default() };
+        let call = async {
+            record_member(&Id::Number(1), said(1));
+            record_member(&Id::Number(1), said(2));
+        };
+        let ((), notes) = capture(call).await;
+        assert_eq!(notes.of(&Id::Number(1)).attempts, 2);
     }
 
     #[tokio::test]

@@ -28,7 +28,8 @@ tokio::task_local! {
 ///
 /// For everything that a future does in its task, fillers, contract calls and batches included,
 /// with [`scope`](Self::scope). And for everything that goes through a derived handle, as
-/// `Rotation::pinned`. Extensions win over a scope, a scope over a handle.
+/// `Rotation::pinned`. What the extensions leave open is taken from the
+/// scope, and what that leaves open from the handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -103,19 +104,37 @@ impl CallOptions {
         request.meta().extensions().get()
     }
 
-    /// Copies the options of the surrounding [`scope`](Self::scope) into the members that have
-    /// none. Every layer that heeds options calls it first, so that the outermost one finds them.
+    /// Gives the members what their own options leave open and the surrounding
+    /// [`scope`](Self::scope) has. Every layer that heeds options calls it first, so that the outermost one finds them.
     pub fn adopt(packet: &mut RequestPacket) {
         let _ = SCOPE.try_with(|options| options.fill(packet));
     }
 
-    /// Gives these options to the members that have none.
+    /// Gives the members what their own options leave open.
     pub fn fill(&self, packet: &mut RequestPacket) {
         for request in packet.requests_mut() {
             let extensions = request.meta_mut().extensions_mut();
-            if extensions.get::<Self>().is_none() {
-                extensions.insert(self.clone());
+            match extensions.get_mut::<Self>() {
+                Some(own) => own.complete(self),
+                None => drop(extensions.insert(self.clone())),
             }
+        }
+    }
+
+    /// These options, with what they leave open taken from others.
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        self.complete(others);
+        self
+    }
+
+    fn complete(&mut self, others: &Self) {
+        self.deadline = self.deadline.or(others.deadline);
+        self.no_retry |= others.no_retry;
+        self.no_cache |= others.no_cache;
+        self.ignore_errors |= others.ignore_errors;
+        if self.endpoint.is_none() {
+            self.endpoint.clone_from(&others.endpoint);
         }
     }
 

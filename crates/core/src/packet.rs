@@ -1,7 +1,8 @@
 //! The members of a packet on their way: who has an answer, and who is still to be asked.
 
 use crate::{
-    AnswerNote, Classify, Fault, Notes, Outcome, Question, Questions, StandIn, classify_with,
+    AnswerNote, Classify, EndpointId, Fault, HttpFacts, Notes, Outcome, Question, Questions,
+    StandIn, classify_with,
     error::{BadAnswer, Misfit, TypedError},
     note,
 };
@@ -74,7 +75,13 @@ impl Member {
         self.open = false;
     }
 
-    fn fail(&mut self, fault: Fault) {
+    /// Notes that this endpoint was asked once more and has not answered.
+    pub fn asked_in_vain(&mut self, endpoint: EndpointId) {
+        let note = AnswerNote { endpoint: Some(endpoint), attempts: 1, ..AnswerNote::default() };
+        self.note.supersede(note);
+    }
+
+    pub(crate) fn fail(&mut self, fault: Fault) {
         self.outcome = Some(Outcome::Fault(fault));
     }
 }
@@ -114,11 +121,6 @@ impl Members {
         self.list.iter()
     }
 
-    /// All members, in the caller's order.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.list.iter_mut()
-    }
-
     /// Whether any member may still be asked.
     pub fn any_open(&self) -> bool {
         self.list.iter().any(Member::is_open)
@@ -155,10 +157,20 @@ impl Members {
         }
         match result {
             Ok(ResponsePacket::Single(answer)) => self.take_single(indices, answer, custom),
+            // Some refuse a whole batch with a batch of errors without ids.
+            Ok(ResponsePacket::Batch(mut answers)) if answers.iter().all(is_refusal) => {
+                match answers.pop() {
+                    Some(refusal) => self.take_single(indices, refusal, custom),
+                    None => self.miss(indices, Misfit::Missing),
+                }
+            }
             Ok(ResponsePacket::Batch(answers)) => self.take_batch(indices, answers, custom),
             Err(error) => {
+                let said = heard_of(&error);
                 for index in indices {
                     let member = &mut self.list[*index];
+                    member.note.http_status = member.note.http_status.or(said.status);
+                    member.note.retry_after = member.note.retry_after.or(said.retry_after);
                     member.fail(Fault::of_error_with(member.question.name(), &error, custom));
                 }
                 self.error = Some(error);
@@ -288,6 +300,19 @@ impl Member {
             let id = question.id().clone();
             Response { id, payload: ResponsePayload::Failure(stand_in.into_payload()) }
         })
+    }
+}
+
+fn is_refusal(answer: &Response) -> bool {
+    answer.id.is_none() && answer.is_error()
+}
+
+/// What HTTP said around an error, as far as alloy's own transport keeps it.
+fn heard_of(error: &TransportError) -> HttpFacts {
+    let kind = error.as_transport_err();
+    HttpFacts {
+        status: kind.and_then(|kind| kind.as_http_error()).map(|error| error.status),
+        retry_after: kind.and_then(|kind| kind.retry_after()),
     }
 }
 

@@ -13,15 +13,51 @@ use tower::{Layer, layer::layer_fn};
 /// The poll interval, `is_local` and the pubsub frontend are kept, so subscriptions go on to
 /// work. A layer crate needs four lines to become a layer of alloy's `ProviderBuilder`:
 ///
-/// ```ignore
-/// impl<N: Network> ProviderLayer<RootProvider<N>, N> for RetryLayer {
+/// ```
+/// # use alclad_core::wrap_root;
+/// # use alloy_network::Network;
+/// # use alloy_provider::{ProviderLayer, RootProvider};
+/// # struct MyLayer;
+/// # impl<S> tower::Layer<S> for MyLayer {
+/// #     type Service = S;
+/// #     fn layer(&self, inner: S) -> S { inner }
+/// # }
+/// impl<N: Network> ProviderLayer<RootProvider<N>, N> for MyLayer {
 ///     type Provider = RootProvider<N>;
 ///     fn layer(&self, root: RootProvider<N>) -> RootProvider<N> { wrap_root(root, self) }
 /// }
 /// ```
 ///
-/// Being implemented for the root alone, it cannot stand above a layer that it would not see the
-/// calls of: that does not compile.
+/// Being implemented for the root alone, it stands innermost, below alloy's own provider layers.
+/// The first added layer is the outermost:
+///
+/// ```
+/// # use alclad_core::TransportLayers;
+/// # use alloy_provider::{Provider, ProviderBuilder, layers::CacheLayer};
+/// # use tower::layer::util::Identity;
+/// # fn example(client: alloy_rpc_client::RpcClient) -> impl Provider {
+/// # let transport_layer = TransportLayers(Identity::new());
+/// ProviderBuilder::new()
+///     .layer(CacheLayer::new(100))
+///     .layer(transport_layer)
+///     .connect_client(client)
+/// # }
+/// ```
+///
+/// Above a layer that it would not see the calls of, it does not compile:
+///
+/// ```compile_fail,E0599
+/// # use alclad_core::TransportLayers;
+/// # use alloy_provider::{Provider, ProviderBuilder, layers::CacheLayer};
+/// # use tower::layer::util::Identity;
+/// # fn example(client: alloy_rpc_client::RpcClient) -> impl Provider {
+/// # let transport_layer = TransportLayers(Identity::new());
+/// ProviderBuilder::new()
+///     .layer(transport_layer)
+///     .layer(CacheLayer::new(100))
+///     .connect_client(client)
+/// # }
+/// ```
 pub fn wrap_root<N, L>(root: RootProvider<N>, layer: &L) -> RootProvider<N>
 where
     N: Network,

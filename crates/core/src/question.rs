@@ -21,6 +21,7 @@ enum Form {
     Given {
         id: Id,
         name: Cow<'static, str>,
+        options: Option<CallOptions>,
     },
 }
 
@@ -29,7 +30,11 @@ impl Question {
         // A send is decided by its hash afterwards, also where there is no other attempt.
         Self(match keep || request.method() == SEND_RAW_TRANSACTION {
             true => Form::Kept(request.clone()),
-            false => Form::Given { id: request.id().clone(), name: request.method_clone() },
+            false => Form::Given {
+                id: request.id().clone(),
+                name: request.method_clone(),
+                options: CallOptions::of(request).cloned(),
+            },
         })
     }
 
@@ -54,9 +59,12 @@ impl Question {
         Method::of(self.name())
     }
 
-    /// What the caller wants of it, if the request was kept.
+    /// What the caller wants of it.
     pub fn options(&self) -> Option<&CallOptions> {
-        CallOptions::of(self.request()?)
+        match &self.0 {
+            Form::Kept(request) => CallOptions::of(request),
+            Form::Given { options, .. } => options.as_ref(),
+        }
     }
 
     /// The request, if it was kept.

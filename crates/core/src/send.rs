@@ -5,7 +5,7 @@
 //! earlier send of the very same bytes, whose answer was lost, has been mined. Both are decided by
 //! the hash, by the retry layer and by the rotation alike.
 
-use crate::{Fault, Member};
+use crate::{Fault, Member, Outcome, classify};
 use alloy_consensus::TxEnvelope;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_json_rpc::{
@@ -13,10 +13,13 @@ use alloy_json_rpc::{
 };
 use alloy_primitives::{B256, Bytes};
 use alloy_transport::TransportError;
+use serde::Deserialize;
 use serde_json::value::to_raw_value;
 
 /// The method whose answers are decided by hash.
 pub const SEND_RAW_TRANSACTION: &str = "eth_sendRawTransaction";
+
+const LOOK_UP: &str = "eth_getTransactionByHash";
 
 /// The hash of the transaction that this request sends: from its decoded envelope, for EIP-4844
 /// without the sidecar.
@@ -60,18 +63,42 @@ impl Lookup {
     /// The packet that asks it.
     pub fn packet(&self) -> RequestPacket {
         let params = to_raw_value(&[self.hash]).expect("a hash is JSON");
-        let request = Request::new("eth_getTransactionByHash", self.id.clone(), params);
+        let request = Request::new(LOOK_UP, self.id.clone(), params);
         RequestPacket::Single(request.serialize().expect("raw JSON is JSON"))
     }
 
-    /// If the node has it, the member's answer is the hash; if not, its error stands.
+    /// If the node has it, the member's answer is the hash; if not, its error stands. If the
+    /// look-up failed in a way after which the send may be repeated, so did the attempt.
     pub fn settle(self, member: &mut Member, answer: Result<ResponsePacket, TransportError>) {
-        if let Ok(ResponsePacket::Single(answer)) = answer
-            && answer.id == self.id
-            && answer.payload.as_success().is_some_and(|transaction| transaction.get() != "null")
-        {
-            member.answer(accepted(self.id, self.hash));
+        let outcome = match answer {
+            Ok(ResponsePacket::Single(answer)) if answer.id == self.id => {
+                match classify(LOOK_UP, &answer) {
+                    Outcome::Answer if !self.is_of(&answer) => Outcome::Fault(Fault::Malformed),
+                    outcome => outcome,
+                }
+            }
+            Ok(_) => Outcome::Fault(Fault::Malformed),
+            Err(error) => Outcome::Fault(Fault::of_error(LOOK_UP, &error)),
+        };
+        match outcome {
+            Outcome::Answer => member.answer(accepted(self.id, self.hash)),
+            Outcome::Fault(fault) if member.question().method().may_replay(&fault) => {
+                member.fail(fault);
+            }
+            Outcome::Fault(_) | Outcome::Null | Outcome::Empty => {}
         }
+    }
+}
+
+impl Lookup {
+    /// Whether the answer is this very transaction.
+    fn is_of(&self, answer: &Response) -> bool {
+        #[derive(Deserialize)]
+        struct Transaction {
+            hash: B256,
+        }
+        let transaction = answer.payload.as_success().map(|raw| serde_json::from_str(raw.get()));
+        matches!(transaction, Some(Ok(Transaction { hash })) if hash == self.hash)
     }
 }
 

@@ -6,7 +6,6 @@ use tower::Layer;
 /// Asks again for the members of a packet that failed and may be replayed.
 ///
 /// See the [crate's documentation](crate) for what it does and where it stands.
-#[derive(Clone)]
 pub struct RetryLayer<P = Backoff> {
     settings: Arc<Settings<P>>,
 }
@@ -21,34 +20,31 @@ impl RetryLayer {
 impl<P> RetryLayer<P> {
     /// Retries as this policy decides. A closure is a policy.
     pub fn with_policy(policy: P) -> Self {
-        let settings = Settings { policy, budget: Budget::default(), classifier: None };
-        Self { settings: Arc::new(settings) }
+        let (policy, budget) = (Arc::new(policy), Budget::default());
+        Self { settings: Arc::new(Settings { policy, budget, classifier: None }) }
     }
 
     /// Draws on this budget; give it the rotation's, so that the whole pipeline has one.
     #[must_use]
-    pub fn with_budget(self, budget: Budget) -> Self
-    where
-        P: Clone,
-    {
+    pub fn with_budget(self, budget: Budget) -> Self {
         self.change(|settings| settings.budget = budget)
     }
 
     /// Asks this classifier about every fault before alclad's own table.
     #[must_use]
-    pub fn with_classifier(self, classifier: impl Classify + 'static) -> Self
-    where
-        P: Clone,
-    {
+    pub fn with_classifier(self, classifier: impl Classify + 'static) -> Self {
         self.change(|settings| settings.classifier = Some(Arc::new(classifier)))
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Settings<P>)) -> Self
-    where
-        P: Clone,
-    {
+    fn change(mut self, change: impl FnOnce(&mut Settings<P>)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
+    }
+}
+
+impl<P> Clone for RetryLayer<P> {
+    fn clone(&self) -> Self {
+        Self { settings: Arc::clone(&self.settings) }
     }
 }
 

@@ -1,8 +1,5 @@
 use alclad_core::{Fault, Limiter, Method, Same};
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// What happened to one member, for a policy to decide on.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +15,9 @@ pub struct RetryEvent {
     pub method: &'static Method,
     /// When the endpoint said that it may be asked again.
     pub hint: Option<Duration>,
+    /// A random number from 0 to 1, for jitter. Members that failed together have the same, so
+    /// that a policy may let them be asked again together.
+    pub spread: f64,
 }
 
 /// What to do about one member.
@@ -88,13 +88,12 @@ pub struct Backoff {
     max_hint: Duration,
     block_time: Duration,
     block_waits: u32,
-    random: Arc<Mutex<fastrand::Rng>>,
 }
 
 impl Backoff {
     /// From 100 ms, doubled each time, at most 10 s, full jitter, 5 attempts in all; hints are
     /// obeyed up to 30 s; missing data is waited for twice, 2 s each time.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             first: Duration::from_millis(100),
             cap: Duration::from_secs(10),
@@ -103,7 +102,6 @@ impl Backoff {
             max_hint: Duration::from_secs(30),
             block_time: Duration::from_secs(2),
             block_waits: 2,
-            random: Arc::new(Mutex::new(fastrand::Rng::new())),
         }
     }
 
@@ -150,42 +148,30 @@ impl Backoff {
         self
     }
 
-    /// How often missing data is waited for.
+    /// After how many attempts, at most, missing data is waited for.
     #[must_use]
     pub const fn with_block_waits(mut self, block_waits: u32) -> Self {
         self.block_waits = block_waits;
         self
     }
 
-    /// Spreads backoffs by this seed, so that a run can be repeated.
-    #[must_use]
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.random = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
-        self
-    }
-
-    fn backoff(&self, attempt: u32) -> Duration {
+    fn backoff(&self, attempt: u32, spread: f64) -> Duration {
         let doublings = 2u32.saturating_pow(attempt.saturating_sub(1));
         let longest = self.first.saturating_mul(doublings).min(self.cap);
         match self.jitter {
             Jitter::None => longest,
-            Jitter::Full => self.part_of(longest),
+            Jitter::Full => longest.mul_f64(spread),
         }
     }
 
-    /// A random part of it.
-    fn part_of(&self, whole: Duration) -> Duration {
-        whole.mul_f64(self.random.lock().unwrap_or_else(PoisonError::into_inner).f64())
-    }
-
-    fn hinted(&self, hint: Duration, by: Limiter) -> Decision {
+    fn hinted(&self, hint: Duration, by: Limiter, spread: f64) -> Decision {
         match by {
             _ if hint > self.max_hint => Decision::Stop,
             // Our own limiter has told each call a time of its own.
             Limiter::Local => Decision::RetryAfter(hint),
             // Clients that a vendor told the same time do not all come back at it.
             Limiter::Vendor if self.jitter == Jitter::Full => {
-                Decision::RetryAfter(hint + self.part_of(hint / 10))
+                Decision::RetryAfter(hint.saturating_add((hint / 10).mul_f64(spread)))
             }
             Limiter::Vendor => Decision::RetryAfter(hint),
         }
@@ -200,7 +186,7 @@ impl Default for Backoff {
 
 impl RetryPolicy for Backoff {
     fn decide(&self, event: RetryEvent) -> Decision {
-        let RetryEvent { fault, attempt, hint, .. } = event;
+        let RetryEvent { fault, attempt, hint, spread, .. } = event;
         if attempt >= self.attempts {
             return Decision::Stop;
         }
@@ -210,10 +196,10 @@ impl RetryPolicy for Backoff {
             }
             (Same::AfterHint(Some(hint)), _)
             | (Same::AfterHint(None) | Same::AfterBackoff, Some(hint)) => {
-                self.hinted(hint, limiter(fault))
+                self.hinted(hint, limiter(fault), spread)
             }
             (Same::AfterHint(None) | Same::AfterBackoff, None) => {
-                Decision::RetryAfter(self.backoff(attempt))
+                Decision::RetryAfter(self.backoff(attempt, spread))
             }
             _ => Decision::Stop,
         }
@@ -233,7 +219,8 @@ mod tests {
 
     fn event(fault: Fault, attempt: u32) -> RetryEvent {
         let elapsed = Duration::ZERO;
-        RetryEvent { fault, attempt, elapsed, method: Method::of("eth_call"), hint: None }
+        let method = Method::of("eth_call");
+        RetryEvent { fault, attempt, elapsed, method, hint: None, spread: 1.0 }
     }
 
     fn limited(retry_after: Duration) -> Fault {
@@ -251,13 +238,14 @@ mod tests {
 
     #[test]
     fn full_jitter_spreads_over_the_whole_backoff() {
-        let seed = fastrand::u64(..);
-        let policy = Backoff::new().with_seed(seed);
-        let mut waits: Vec<_> = (0..1000).map(|_| policy.backoff(1)).collect();
-        waits.sort();
-        assert!(waits[100] < Duration::from_millis(20), "seed {seed}");
-        assert!(waits[900] > Duration::from_millis(80), "seed {seed}");
-        assert!(waits[999] <= Duration::from_millis(100), "seed {seed}");
+        let policy = Backoff::new().with_cap(Duration::MAX).with_attempts(u32::MAX);
+        let wait = |attempt, spread| {
+            policy.decide(RetryEvent { spread, ..event(Fault::ServerError, attempt) })
+        };
+        let after = |ms| Decision::RetryAfter(Duration::from_millis(ms));
+        assert_eq!([0.0, 0.5, 1.0].map(|spread| wait(1, spread)), [0, 50, 100].map(after));
+        assert_eq!(wait(2, 0.5), after(100));
+        assert!(matches!(wait(u32::MAX - 1, 0.999_999), Decision::RetryAfter(_)));
     }
 
     #[test]

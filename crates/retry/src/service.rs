@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::Service;
@@ -20,9 +21,8 @@ pub struct Retry<S, P = Backoff> {
     inner: Inner<S, Arc<Settings<P>>>,
 }
 
-#[derive(Clone)]
 pub(crate) struct Settings<P> {
-    pub(crate) policy: P,
+    pub(crate) policy: Arc<P>,
     pub(crate) budget: Budget,
     pub(crate) classifier: Option<Arc<dyn Classify>>,
 }
@@ -67,10 +67,17 @@ async fn ask<S: Upstream, P: RetryPolicy>(
     if questions.is_empty() {
         return Ok(ResponsePacket::Batch(Vec::new()));
     }
+    if deadline.is_some_and(|deadline| deadline <= start) {
+        return Err(DeadlineExceeded::new(0, None).into_transport_error());
+    }
     inner.state().budget.deposit(questions.len());
     let attempt = note::capture(inner.call(packet));
-    let Some((answer, notes)) = before(deadline, attempt).await else {
-        return Err(DeadlineExceeded::new(1, None).into_transport_error());
+    let (answer, notes) = match deadline {
+        None => attempt.await,
+        Some(deadline) => match before(deadline, attempt).await {
+            Some(answered) => answered,
+            None => return Err(DeadlineExceeded::new(1, None).into_transport_error()),
+        },
     };
     if answer.as_ref().is_ok_and(|answer| questions.are_answered_by(answer)) {
         notes.pass_up();
@@ -88,18 +95,30 @@ async fn ask_again<S: Upstream, P: RetryPolicy>(
     notes: Notes,
 ) -> Result<ResponsePacket, TransportError> {
     let deadline = call.deadline;
-    if before(deadline, call.settle(&mut inner, answer, notes)).await.is_none() {
-        call.time_out();
+    let settle = call.settle(&mut inner, answer, notes);
+    match deadline {
+        None => settle.await,
+        Some(deadline) => {
+            if before(deadline, settle).await.is_none() {
+                call.time_out();
+            }
+        }
     }
     call.members.finish()
 }
 
 /// What the future comes to, unless the deadline comes first.
-async fn before<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        None => Some(future.await),
-        // Boxed, because timers are large and deadlines rare.
-        Some(deadline) => Box::pin(timeout_at(deadline, future)).await.ok(),
+async fn before<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    // Boxed, because timers are large and deadlines rare.
+    Box::pin(timeout_at(deadline, future)).await.ok()
+}
+
+// === impl Settings ===
+
+impl<P> Clone for Settings<P> {
+    fn clone(&self) -> Self {
+        let Self { policy, budget, classifier } = self;
+        Self { policy: Arc::clone(policy), budget: budget.clone(), classifier: classifier.clone() }
     }
 }
 
@@ -135,16 +154,16 @@ impl Call {
         let mut asked: SmallVec<[usize; 4]> = (0..self.members.len()).collect();
         loop {
             self.members.absorb(&asked, answer, &notes, inner.state().classifier.as_deref());
-            for index in asked {
-                if let Some(lookup) = send::resolve(&mut self.members[index]) {
-                    let answer = inner.call(lookup.packet()).await;
-                    lookup.settle(&mut self.members[index], answer);
+            for index in &asked {
+                if let Some(lookup) = send::resolve(&mut self.members[*index]) {
+                    let (answer, _) = note::capture(inner.call(lookup.packet())).await;
+                    lookup.settle(&mut self.members[*index], answer);
                 }
-                self.decide(index, inner.state());
             }
+            self.decide(&asked, inner.state());
             let Some(due) = self.next_due() else { return };
             sleep_until(due).await;
-            asked = self.due_by(due);
+            asked = self.due_by(Instant::now());
             let packet = self.members.packet(&asked);
             (answer, notes) = note::capture(inner.call(packet)).await;
         }
@@ -171,21 +190,33 @@ impl Call {
         }
     }
 
-    /// Closes the member, or says when it is asked again.
-    fn decide<P: RetryPolicy>(&mut self, index: usize, settings: &Settings<P>) {
-        let now = Instant::now();
-        match self.next_turn(index, now, settings) {
-            Some(turn) => self.turns[index] = turn,
-            None => self.members[index].close(),
+    /// Closes the members that were asked, or says when they are asked again.
+    fn decide<P: RetryPolicy>(&mut self, asked: &[usize], settings: &Settings<P>) {
+        let (now, spread) = (Instant::now(), fastrand::f64());
+        let mut wanted: SmallVec<[Wanted; 1]> = SmallVec::new();
+        for index in asked {
+            match self.next_turn(*index, now, spread, &settings.policy) {
+                Some(again) => wanted.push(again),
+                None => self.members[*index].close(),
+            }
+        }
+        let granted = wanted.is_empty() || settings.budget.withdraw_all(wanted.len());
+        for Wanted { index, event, wait, due } in wanted {
+            report(&event, wait, granted);
+            match granted {
+                true => self.turns[index] = Turn { due, attempt: event.attempt + 1 },
+                false => self.members[index].close(),
+            }
         }
     }
 
-    fn next_turn<P: RetryPolicy>(
+    fn next_turn(
         &self,
         index: usize,
         now: Instant,
-        settings: &Settings<P>,
-    ) -> Option<Turn> {
+        spread: f64,
+        policy: &impl RetryPolicy,
+    ) -> Option<Wanted> {
         let member = &self.members[index];
         let fault = member.open_fault()?;
         let question = member.question();
@@ -200,24 +231,30 @@ impl Call {
             elapsed: now - self.start,
             method: question.method(),
             hint: member.note().retry_after,
+            spread,
         };
-        let Decision::RetryAfter(wait) = settings.policy.decide(event) else { return None };
+        let Decision::RetryAfter(wait) = policy.decide(event) else { return None };
         let due = now.checked_add(wait)?;
-        if self.deadline.is_some_and(|deadline| due >= deadline) {
-            return None;
-        }
-        let granted = settings.budget.withdraw();
-        report(&event, wait.as_secs_f64(), granted);
-        granted.then_some(Turn { due, attempt: event.attempt + 1 })
+        let late = self.deadline.is_some_and(|deadline| due >= deadline);
+        (!late).then_some(Wanted { index, event, wait, due })
     }
 }
 
+/// A member that is to be asked again, if the budget has it.
+struct Wanted {
+    index: usize,
+    event: RetryEvent,
+    wait: Duration,
+    due: Instant,
+}
+
 /// Tells of a retry, or of one that the budget refused.
-fn report(event: &RetryEvent, wait: f64, granted: bool) {
+fn report(event: &RetryEvent, wait: Duration, granted: bool) {
     let (method, fault) = (event.method.name, event.fault.name());
     let name = if granted { names::RETRIES } else { names::RETRIES_REFUSED };
     metrics::counter!(name, names::METHOD => method, names::FAULT => fault).increment(1);
     if granted {
+        let wait = wait.as_secs_f64();
         metrics::histogram!(names::RETRY_WAIT).record(wait);
         tracing::debug!(method, fault, attempt = event.attempt, wait, "asking again");
     } else {

@@ -2,10 +2,10 @@
 
 mod call;
 
+mod circuit;
+
 mod endpoint;
 pub use endpoint::Endpoint;
-
-mod health;
 
 mod rotation;
 pub use rotation::{Rotation, RotationBuilder};
@@ -18,3 +18,5 @@ mod snapshot;
 pub use snapshot::{EndpointSnapshot, EndpointState};
 
 mod target;
+
+mod verdict;

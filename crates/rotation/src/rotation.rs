@@ -45,6 +45,10 @@ impl Rotation {
     /// The same rotation, whose calls all have these options, unless they say otherwise.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
+        let options = match &self.options {
+            Some(others) => options.or(others),
+            None => options,
+        };
         Self { shared: Arc::clone(&self.shared), options: Some(Arc::new(options)) }
     }
 

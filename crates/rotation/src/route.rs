@@ -1,6 +1,7 @@
 use crate::{
-    health::{Access, Probe},
+    circuit::{Access, Probe},
     seat::Seat,
+    verdict::Attempt,
 };
 use alclad_core::{CallOptions, EndpointId, Fault, Kind, Method, Replay, error::NoEndpoint};
 use alloy_json_rpc::{Response, SerializedRequest};
@@ -13,11 +14,13 @@ pub(crate) struct Route {
     /// The endpoints that were asked, in that order.
     pub(crate) asked: SmallVec<[usize; 4]>,
     /// Those whose fault counts only if another endpoint answers well.
-    pub(crate) suspects: SmallVec<[(usize, Fault); 1]>,
+    pub(crate) suspects: SmallVec<[(Attempt, Fault); 1]>,
     /// The error that nobody knows, as the last endpoint put it.
     pub(crate) unknown: Option<Response>,
     /// A `null` that another endpoint is to confirm.
     pub(crate) null: Option<Response>,
+    /// The `null` is most often the truth.
+    pub(crate) null_is_likely: bool,
 }
 
 /// Whom to ask next.
@@ -47,12 +50,13 @@ impl Route {
                 refuses = refuses.or(Some(index));
                 continue;
             }
-            match seat.health.access() {
+            match seat.circuit.access() {
                 Access::Free => return Next::Ask { seat: index, healthy: true, probe: None },
                 Access::Probe(probe) if self.may_probe(request) => {
                     return Next::Ask { seat: index, healthy: true, probe: Some(probe) };
                 }
                 Access::Parked(left) => parked = Some(parked.map_or(left, |p| p.min(left))),
+                Access::Refused => refuses = refuses.or(Some(index)),
                 Access::Probe(_) | Access::LastResort => last_resort = last_resort.or(Some(index)),
             }
         }
@@ -70,21 +74,19 @@ impl Route {
         }
     }
 
-    /// Whether the member may be asked there at all.
-    fn may_go(&self, request: &SerializedRequest, seat: &Seat, index: usize) -> bool {
-        !self.asked.contains(&index)
-            && pin(request).is_none_or(|endpoint| *endpoint == seat.id)
-            && (index == 0 || !is_bound(request))
+    /// Whether a member that is on its way there may take this one along: if it would be its own
+    /// next stop too. A probe takes nobody along.
+    pub(crate) fn goes_to(&self, request: &SerializedRequest, seats: &[Seat], stop: usize) -> bool {
+        matches!(self.next(request, seats), Next::Ask { seat, probe: None, .. } if seat == stop)
     }
 
-    /// Whether the member may go along with another one to an endpoint.
-    pub(crate) fn may_join(
-        &self,
-        request: &SerializedRequest,
-        seats: &[Seat],
-        index: usize,
-    ) -> bool {
-        self.may_go(request, &seats[index], index) && seats[index].offers(request.method())
+    /// Whether the member may be asked there at all.
+    fn may_go(&self, request: &SerializedRequest, seat: &Seat, index: usize) -> bool {
+        let allowed = match pin(request) {
+            Some(endpoint) => *endpoint == seat.id,
+            None => index == 0 || !is_bound(request),
+        };
+        allowed && !self.asked.contains(&index)
     }
 
     /// Only what can be asked again elsewhere tries out an endpoint in trouble.
@@ -94,7 +96,9 @@ impl Route {
 
     /// Whether both members have been to the same endpoints, for the same reason.
     pub(crate) fn has_been_where(&self, other: &Self) -> bool {
-        self.asked == other.asked && self.null.is_some() == other.null.is_some()
+        self.asked == other.asked
+            && self.null.is_some() == other.null.is_some()
+            && self.null_is_likely == other.null_is_likely
     }
 
     /// Whether two endpoints gave the very same error.

@@ -1,9 +1,9 @@
-use crate::{EndpointSnapshot, health::Health, target::Target};
+use crate::{EndpointSnapshot, circuit::Circuit, target::Target};
 use alclad_core::{Budget, Classify, EndpointId, Fault};
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::TransportError;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -28,13 +28,13 @@ pub(crate) struct Shared {
 pub(crate) struct Seat {
     pub(crate) id: EndpointId,
     pub(crate) tier: u8,
-    pub(crate) health: Health,
+    pub(crate) circuit: Circuit,
     target: Box<dyn Target>,
     started: AtomicU64,
     ended: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
     refuses_methods: AtomicBool,
-    unsupported: Mutex<HashMap<String, Instant>>,
+    unsupported: Mutex<BTreeMap<String, Instant>>,
 }
 
 // === impl Seat ===
@@ -42,7 +42,7 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(id: EndpointId, tier: u8, target: Box<dyn Target>) -> Self {
         Self {
-            health: Health::new(id.clone()),
+            circuit: Circuit::new(id.clone()),
             id,
             tier,
             target,
@@ -73,15 +73,17 @@ impl Seat {
     }
 
     pub(crate) fn offers(&self, method: &str) -> bool {
-        !self.refuses_methods.load(Relaxed)
-            || lock(&self.unsupported)
-                .get(method)
-                .is_none_or(|since| since.elapsed() > UNSUPPORTED_FOR)
+        if !self.refuses_methods.load(Relaxed) {
+            return true;
+        }
+        let mut unsupported = lock(&self.unsupported);
+        unsupported.retain(|_, since| since.elapsed() <= UNSUPPORTED_FOR);
+        self.refuses_methods.store(!unsupported.is_empty(), Relaxed);
+        !unsupported.contains_key(method)
     }
 
     pub(crate) fn remember_unsupported(&self, method: &str) {
         let mut unsupported = lock(&self.unsupported);
-        unsupported.retain(|_, since| since.elapsed() <= UNSUPPORTED_FOR);
         if unsupported.len() < UNSUPPORTED_METHODS {
             unsupported.insert(method.to_owned(), Instant::now());
             self.refuses_methods.store(true, Relaxed);
@@ -94,7 +96,7 @@ impl Seat {
         EndpointSnapshot {
             id: self.id.clone(),
             tier: self.tier,
-            state: self.health.snapshot(),
+            state: self.circuit.snapshot(),
             requests,
             in_flight: requests.saturating_sub(ended),
             faults: lock(&self.faults).clone(),

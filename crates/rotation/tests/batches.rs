@@ -121,10 +121,8 @@ async fn duplicate_ids_are_refused_before_anybody_is_asked() {
 async fn filters_stay_with_the_endpoint_that_made_them() {
     let nodes = Nodes::new();
     let filter = value(&nodes.ask("eth_newBlockFilter", json!([])).await);
-    let members = [
-        request(1, "eth_chainId", ()),
-        request(2, "eth_getFilterChanges", json!([filter])),
-    ];
+    let members =
+        [request(1, "eth_chainId", ()), request(2, "eth_getFilterChanges", json!([filter]))];
     nodes.nodes[0].set(Disruption::rpc_error(-32603, "Internal error").on("eth_chainId"));
     let answer = nodes.send(batch(members)).await.expect("answers");
     assert_eq!(value(&answer.responses()[1]), json!([]));

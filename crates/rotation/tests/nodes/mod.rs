@@ -1,6 +1,6 @@
 //! Three nodes of one chain behind a rotation, in process.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use alclad_rotation::{Endpoint, EndpointState, Rotation};
 use alclad_testkit::{SimChain, SimNode};

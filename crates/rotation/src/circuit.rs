@@ -1,10 +1,10 @@
 use crate::EndpointState;
-use alclad_core::{EndpointId, Fault, Health as Effect, names};
+use alclad_core::{EndpointId, Fault, Health, names};
 use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{
-            AtomicBool, AtomicU8, AtomicU64,
+            AtomicBool, AtomicU8, AtomicU32, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
@@ -45,11 +45,14 @@ const REFUSED: u8 = 3;
 /// Whether an endpoint should be asked, learnt from how its answers ended.
 ///
 /// The closed state is read with one load and no look at the clock.
-pub(crate) struct Health {
+pub(crate) struct Circuit {
     id: EndpointId,
     state: AtomicU8,
     /// In milliseconds since `epoch`.
     until: AtomicU64,
+    /// Counts the times that it was left alone. A result of an attempt that began before the last
+    /// of them says nothing about what came after.
+    age: AtomicU32,
     probing: AtomicBool,
     /// There is something that a success would reset.
     marked: AtomicBool,
@@ -82,6 +85,8 @@ pub(crate) enum Access<'a> {
     LastResort,
     /// Not before this time has passed.
     Parked(Duration),
+    /// Only so that the caller sees why it is refused.
+    Refused,
 }
 
 /// The right to ask a half-open endpoint; given back when dropped.
@@ -93,12 +98,13 @@ impl Drop for Probe<'_> {
     }
 }
 
-impl Health {
+impl Circuit {
     pub(crate) fn new(id: EndpointId) -> Self {
         Self {
             id,
             state: AtomicU8::new(CLOSED),
             until: AtomicU64::new(0),
+            age: AtomicU32::new(0),
             probing: AtomicBool::new(false),
             marked: AtomicBool::new(false),
             epoch: Instant::now(),
@@ -115,6 +121,7 @@ impl Health {
         match state {
             PARKED if left.is_zero() => Access::Free,
             PARKED => Access::Parked(left),
+            REFUSED if !left.is_zero() => Access::Refused,
             _ if !left.is_zero() => Access::LastResort,
             _ => match self.probing.compare_exchange(false, true, AcqRel, Relaxed) {
                 Ok(_) => Access::Probe(Probe(&self.probing)),
@@ -123,45 +130,44 @@ impl Health {
         }
     }
 
-    /// A good answer, or one whose fault is the request's own.
-    pub(crate) fn succeed(&self) {
-        if !self.marked.load(Relaxed) {
+    /// How often it has been left alone: to be read before an attempt.
+    pub(crate) fn age(&self) -> u32 {
+        self.age.load(Relaxed)
+    }
+
+    /// A good answer, or one whose fault is the request's own, to an attempt begun at this age.
+    pub(crate) fn succeed(&self, age: u32) {
+        if !self.marked.load(Relaxed) || age != self.age() {
             return;
         }
         let mut record = self.record();
         record.strikes = 0;
+        let waiting = !self.left().is_zero();
         match self.state.load(Relaxed) {
             CLOSED => self.marked.store(false, Relaxed),
-            PARKED if !self.left().is_zero() => {}
-            PARKED => self.close(&mut record),
-            _ if self.left().is_zero() => {
+            PARKED if !waiting => self.close(&mut record),
+            // An endpoint that was asked as a last resort is not healed before its time.
+            _ if waiting => {}
+            _ => {
                 record.probes += 1;
                 if record.probes >= PROBES {
                     self.close(&mut record);
                 }
             }
-            _ => {}
         }
     }
 
-    /// An attempt ended in this fault, which says this about the endpoint; `requests` is how many
-    /// it has been sent in all.
-    pub(crate) fn fail(&self, fault: Fault, effect: Effect, requests: u64) {
+    /// An attempt begun at this age ended in this fault, which says this about the endpoint;
+    /// `requests` is how many it has been sent in all.
+    pub(crate) fn fail(&self, fault: Fault, health: Health, age: u32, requests: u64) {
         let mut record = self.record();
         record.fault = Some(fault);
         self.marked.store(true, Relaxed);
-        match effect {
-            Effect::Failure => self.strike(&mut record, requests),
-            Effect::Park(hint) => {
-                record.parks = record.parks.saturating_add(1);
-                let wait = match hint {
-                    Some(hint) => hint.min(MAX_HINT),
-                    None => doubled(PARK, record.parks).min(MAX_PARK),
-                };
-                self.enter(PARKED, "parked", wait, fault);
-            }
-            Effect::ParkLong => self.enter(REFUSED, "parked", PARK_LONG, fault),
-            Effect::Quarantine => self.enter(REFUSED, "quarantined", QUARANTINE, fault),
+        match health {
+            Health::Failure if age == self.age() => self.strike(&mut record, requests),
+            Health::Park(hint) => self.park(&mut record, hint, fault),
+            Health::ParkLong => self.enter(REFUSED, "parked", PARK_LONG, fault),
+            Health::Quarantine => self.enter(REFUSED, "quarantined", QUARANTINE, fault),
             _ => {}
         }
     }
@@ -172,7 +178,7 @@ impl Health {
         let (state, waiting) = (self.state.load(Relaxed), !self.left().is_zero());
         let half_open = matches!(state, OPEN | REFUSED) && !waiting;
         let too_many = record.strikes >= STRIKES || record.too_large_a_share(requests);
-        // While it is left alone, stragglers and last resorts do not make it longer.
+        // While it is left alone, last resorts do not make it longer.
         if half_open || (too_many && !waiting) {
             record.cooldowns = record.cooldowns.saturating_add(1);
             record.window = None;
@@ -183,9 +189,29 @@ impl Health {
         }
     }
 
+    fn park(&self, record: &mut Record, hint: Option<Duration>, fault: Fault) {
+        let parked = self.state.load(Relaxed) == PARKED && !self.left().is_zero();
+        // Calls that were in flight together are refused together: that is one refusal.
+        if !parked {
+            record.parks = record.parks.saturating_add(1);
+        }
+        // "Now" is no hint: an endpoint that says it for ever would be asked for ever.
+        let wait = match hint.filter(|hint| !hint.is_zero()) {
+            Some(hint) => hint.min(MAX_HINT),
+            None => doubled(PARK, record.parks.max(1)).min(MAX_PARK),
+        };
+        self.enter(PARKED, "parked", wait, fault);
+    }
+
+    /// Leaves it alone for so long, unless it is left alone for longer already.
     fn enter(&self, state: u8, name: &'static str, wait: Duration, fault: Fault) {
-        let until = (self.epoch.elapsed() + wait).as_millis();
-        self.until.store(u64::try_from(until).unwrap_or(u64::MAX), Relaxed);
+        let until = (self.epoch.elapsed() + wait).as_micros().div_ceil(1000);
+        let until = u64::try_from(until).unwrap_or(u64::MAX);
+        if until <= self.until.fetch_max(until, Relaxed) && !self.left().is_zero() {
+            return;
+        }
+        self.until.store(until, Relaxed);
+        self.age.fetch_add(1, Relaxed);
         let before = self.state.swap(state, AcqRel);
         if before != state {
             tracing::warn!(endpoint = %self.id, %fault, state = name, ?wait, "endpoint left alone");
