@@ -1,0 +1,95 @@
+//! The script, played at the same time to alclad and to alloy's own layers.
+
+use crate::{
+    Arguments,
+    mischief::Stage,
+    report::{self, bar},
+    trial::{self, Score},
+};
+use alclad::{Endpoint, HttpTransport, RetryLayer, Rotation, TimeoutLayer};
+use alclad_testkit::SimNode;
+use alloy::{
+    providers::{DynProvider, Provider, ProviderBuilder},
+    rpc::client::RpcClient,
+    transports::{
+        http::{Http, reqwest},
+        layers::{FallbackLayer, RetryBackoffLayer},
+    },
+};
+use indicatif::{MultiProgress, ProgressBar};
+use metrics_util::debugging::Snapshotter;
+use std::{num::NonZeroUsize, time::Duration};
+use tower::ServiceBuilder;
+
+/// How long an attempt may take.
+const ATTEMPT: Duration = Duration::from_millis(300);
+/// So many endpoints alloy asks at once, by default and at the least.
+const ACTIVE: [NonZeroUsize; 2] = [NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN];
+
+/// Tells whether alclad gave nothing but right answers.
+pub(crate) async fn run(arguments: &Arguments, metrics: Snapshotter) -> bool {
+    let [ours, three, one] = [Stage::new, Stage::new, Stage::new].map(|new| new(arguments.seed));
+    let (ours, three, one) = futures::join!(ours, three, one);
+    let (provider, rotation) = over_alclad(ours.endpoints(), ATTEMPT);
+    { let rotation = rotation.clone(); let n = ours.nodes.clone(); let start = tokio::time::Instant::now(); tokio::spawn(async move { let mut last = String::new(); loop {
+        let s = rotation.snapshot(); let now = format!("{:?} {:?}", std::mem::discriminant(&s[0].state), std::mem::discriminant(&s[1].state));
+        if now != last { last = now; eprintln!("{:.1?} {:?} | {:?} | sent {} {:?} {}", start.elapsed(), s[0].state, s[1].state, s[0].requests, s[0].faults, n[0].block_number()); }
+        tokio::time::sleep(Duration::from_millis(20)).await; } }); }
+    let bars = MultiProgress::new();
+    let bar = |name| bar(&bars, name, arguments.calls());
+    let scores = futures::join!(
+        play(arguments, &ours, provider, bar("alclad")),
+        play(arguments, &three, over_alloy(&three, ACTIVE[0]), bar("alloy, 3 active")),
+        play(arguments, &one, over_alloy(&one, ACTIVE[1]), bar("alloy, 1 active")),
+    );
+    let mut scores: [Score; 3] = scores.into();
+    scores[0].extra = Some(report::extra(&metrics));
+    report::show(&scores, &rotation.snapshot(), &ours.nodes);
+    scores[0].first_miss.is_none()
+}
+
+/// Plays the script to one provider.
+pub(crate) async fn play(
+    arguments: &Arguments,
+    stage: &Stage,
+    provider: DynProvider,
+    bar: ProgressBar,
+) -> Score {
+    let draw = |turn| stage.draw(turn, arguments, &bar);
+    let judge = |ask: &_, answer| stage.judge(ask, answer);
+    let mut score = trial::run(arguments, &provider, bar.clone(), draw, judge).await;
+    score.upstream = Some(stage.nodes.iter().map(SimNode::total_calls).sum());
+    score
+}
+
+/// A provider over a rotation, each attempt of which has so much time.
+pub(crate) fn over_alclad(
+    endpoints: impl IntoIterator<Item = Endpoint<HttpTransport>>,
+    attempt: Duration,
+) -> (DynProvider, Rotation) {
+    let rotation = endpoints.into_iter().fold(Rotation::builder(), |rotation, endpoint| {
+        rotation.endpoint(endpoint.layer(TimeoutLayer::new(attempt)))
+    });
+    let rotation = rotation.build();
+    let client = RpcClient::builder()
+        .layer(RetryLayer::new().with_budget(rotation.budget()))
+        .transport(rotation.clone(), true);
+    (ProviderBuilder::new().connect_client(client).erased(), rotation)
+}
+
+/// A provider through alloy's own layers, as near to the other as they go: five attempts
+/// 100 ms apart, compute units without end, and a timeout in the HTTP client, as there is no layer
+/// for that.
+fn over_alloy(stage: &Stage, active: NonZeroUsize) -> DynProvider {
+    let client = reqwest::Client::builder().timeout(ATTEMPT).no_proxy().build();
+    let client = client.expect("a client can be made");
+    let endpoints: Vec<_> =
+        stage.urls().map(|url| Http::with_client(client.clone(), url)).collect();
+    let fallback = ServiceBuilder::new()
+        .layer(FallbackLayer::default().with_active_transport_count(active))
+        .service(endpoints);
+    let client = RpcClient::builder()
+        .layer(RetryBackoffLayer::new(4, 100, u64::MAX))
+        .transport(fallback, true);
+    ProviderBuilder::new().connect_client(client).erased()
+}

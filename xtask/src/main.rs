@@ -1,0 +1,38 @@
+//! `cargo xtask`: the chores of this repository.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use xtask::{ci, test};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every test, doctests included, and bring anvil for those that need it
+    Test {
+        /// Passed on to `cargo test`: `-- -p alclad-tests -- --nocapture`
+        #[arg(last = true)]
+        cargo: Vec<String>,
+    },
+    /// Everything that must hold before a change goes in
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Test { cargo } => test::run_all(&cargo),
+        Chore::Ci => ci::run_all(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
