@@ -50,6 +50,6 @@ async fn show<T: Debug>(
 ) {
     node.reset_counters();
     let start = Instant::now();
-    let answer = call.await;
-    println!("{what}\n    {:.0?}, {} calls: {answer:?}", start.elapsed(), node.total_calls());
+    let answer = format!("{:?}", call.await);
+    println!("{what}\n    {:.0?}, {} calls: {answer:.120}", start.elapsed(), node.total_calls());
 }

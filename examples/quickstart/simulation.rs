@@ -26,15 +26,15 @@ const ATTEMPT: Duration = Duration::from_millis(300);
 /// So many endpoints alloy asks at once, by default and at the least.
 const ACTIVE: [NonZeroUsize; 2] = [NonZeroUsize::new(3).unwrap(), NonZeroUsize::MIN];
 
+/// Alloy's retries and the milliseconds before each: as many as alclad's, as nearly as it goes.
+const RETRIES: u32 = 4;
+const BACKOFF: u64 = 100;
+
 /// Tells whether alclad gave nothing but right answers.
 pub(crate) async fn run(arguments: &Arguments, metrics: Snapshotter) -> bool {
     let [ours, three, one] = [Stage::new, Stage::new, Stage::new].map(|new| new(arguments.seed));
     let (ours, three, one) = futures::join!(ours, three, one);
     let (provider, rotation) = over_alclad(ours.endpoints(), ATTEMPT);
-    { let rotation = rotation.clone(); let n = ours.nodes.clone(); let start = tokio::time::Instant::now(); tokio::spawn(async move { let mut last = String::new(); loop {
-        let s = rotation.snapshot(); let now = format!("{:?} {:?}", std::mem::discriminant(&s[0].state), std::mem::discriminant(&s[1].state));
-        if now != last { last = now; eprintln!("{:.1?} {:?} | {:?} | sent {} {:?} {}", start.elapsed(), s[0].state, s[1].state, s[0].requests, s[0].faults, n[0].block_number()); }
-        tokio::time::sleep(Duration::from_millis(20)).await; } }); }
     let bars = MultiProgress::new();
     let bar = |name| bar(&bars, name, arguments.calls());
     let scores = futures::join!(
@@ -45,6 +45,7 @@ pub(crate) async fn run(arguments: &Arguments, metrics: Snapshotter) -> bool {
     let mut scores: [Score; 3] = scores.into();
     scores[0].extra = Some(report::extra(&metrics));
     report::show(&scores, &rotation.snapshot(), &ours.nodes);
+    println!("alloy: FallbackLayer, RetryBackoffLayer::new({RETRIES}, {BACKOFF}, u64::MAX)");
     scores[0].first_miss.is_none()
 }
 
@@ -77,9 +78,8 @@ pub(crate) fn over_alclad(
     (ProviderBuilder::new().connect_client(client).erased(), rotation)
 }
 
-/// A provider through alloy's own layers, as near to the other as they go: five attempts
-/// 100 ms apart, compute units without end, and a timeout in the HTTP client, as there is no layer
-/// for that.
+/// A provider through alloy's own layers. The timeout is the HTTP client's: alloy has no layer for
+/// one.
 fn over_alloy(stage: &Stage, active: NonZeroUsize) -> DynProvider {
     let client = reqwest::Client::builder().timeout(ATTEMPT).no_proxy().build();
     let client = client.expect("a client can be made");
@@ -89,7 +89,7 @@ fn over_alloy(stage: &Stage, active: NonZeroUsize) -> DynProvider {
         .layer(FallbackLayer::default().with_active_transport_count(active))
         .service(endpoints);
     let client = RpcClient::builder()
-        .layer(RetryBackoffLayer::new(4, 100, u64::MAX))
+        .layer(RetryBackoffLayer::new(RETRIES, BACKOFF, u64::MAX))
         .transport(fallback, true);
     ProviderBuilder::new().connect_client(client).erased()
 }

@@ -48,7 +48,7 @@ fn fetch() -> Result<PathBuf> {
     println!("fetching {PACKAGE} into {}", tools().display());
     let mut npm = command("npm", ["install", "--no-save", "--no-package-lock"]);
     // The package's script only looks after the program that npm has already brought.
-    npm.args(["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
+    npm.args(["--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]);
     run(npm.arg(tools()).arg(PACKAGE)).context(TWO_WAYS)?;
     in_scope(&scope()).with_context(|| format!("{PACKAGE} has no anvil for this platform"))
 }

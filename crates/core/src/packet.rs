@@ -193,6 +193,11 @@ impl Members {
                 let id = self.list[*index].question.id().clone();
                 let payload = ResponsePayload::Failure(error.clone());
                 self.judge(*index, Response { id, payload }, custom);
+                // It would be success, and of which transaction is not said.
+                if indices.len() > 1 && self.list[*index].open_fault() == Some(Fault::AlreadyKnown)
+                {
+                    self.list[*index].fail(Fault::Malformed);
+                }
             }
         } else {
             self.miss(indices, Misfit::Foreign);

@@ -16,25 +16,24 @@ use tower::{
 #[tokio::test(start_paused = true)]
 async fn the_readied_instance_is_the_one_that_is_called() {
     let (transport, mut upstream) = mock();
-    upstream.allow(1);
-    let mut service = exact().layer(transport);
-    service.ready().await.unwrap();
-    let call = tokio::spawn(service.call(read()));
+    let mut service = exact().layer(ConcurrencyLimitLayer::new(1).layer(transport));
+    // There is no permit for another one.
+    let mut call = service.ready().await.unwrap().call(read());
+    assert!(futures::poll!(&mut call).is_pending());
+    assert!(!upstream.is_idle());
     upstream.expect(&[(1, "eth_call")]).await.answer(answer(1, "0x"));
-    assert!(call.await.unwrap().unwrap().is_success());
+    assert!(call.await.unwrap().is_success());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clone_of_a_ready_service_is_not_ready() {
-    let (transport, mut upstream) = mock();
+    let (transport, _upstream) = mock();
     let mut service = exact().layer(ConcurrencyLimitLayer::new(1).layer(transport));
     service.ready().await.unwrap();
     let mut clone = service.clone();
     assert!(futures::poll!(pin!(clone.ready())).is_pending());
-    let call = tokio::spawn(service.call(read()));
-    upstream.expect(&[(1, "eth_call")]).await.answer(answer(1, "0x"));
-    assert!(call.await.unwrap().unwrap().is_success());
-    clone.ready().await.unwrap();
+    drop(service);
+    assert!(futures::poll!(pin!(clone.ready())).is_ready());
 }
 
 #[tokio::test(start_paused = true)]

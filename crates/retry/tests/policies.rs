@@ -6,12 +6,12 @@ use alclad_core::{Budget, EndpointId, Evidence, Fault, note};
 use alclad_retry::{Decision, RetryEvent, RetryLayer, RetryPolicy};
 use alclad_testkit::{answer, error};
 use alloy_json_rpc::Id;
-use alloy_transport::TransportErrorKind;
+use alloy_transport::{TransportErrorKind, TransportFut};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::{Conversation, ask, errors, exact, http, read, reads};
+use support::{Answer, Conversation, ask, errors, exact, http, read, reads};
 use tower::{Layer, ServiceExt};
 
 #[tokio::test(start_paused = true)]
@@ -123,4 +123,31 @@ async fn the_layer_above_is_told_how_often_and_whom_it_asked() {
     talk.hears_read(100).await.fail(http(503));
     talk.hears_read(300).await.answer(answer(1, "0x"));
     assert!(talk.ends(300).await.is_ok());
+}
+
+/// As an HTTP transport would.
+async fn noting_the_status(answer: TransportFut<'static>) -> Answer {
+    let answer = answer.await;
+    let status = if answer.is_ok() { 200 } else { 503 };
+    note::record(|note| note.http_status = Some(status));
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_noted_below_reaches_the_layer_above() {
+    let mut talk = Conversation::during(|transport| async {
+        let service = exact().layer(transport.map_future(noting_the_status));
+        for attempts in [0, 2] {
+            let (answer, notes) = note::capture(service.clone().oneshot(read())).await;
+            assert!(answer.unwrap().is_success());
+            let note = notes.of(&Id::Number(1));
+            assert_eq!((note.http_status, note.attempts), (Some(200), attempts));
+        }
+        service.oneshot(read()).await
+    });
+    talk.hears_read(0).await.answer(answer(1, "0x"));
+    talk.hears_read(0).await.fail(http(503));
+    talk.hears_read(100).await.answer(answer(1, "0x"));
+    talk.hears_read(100).await.answer(answer(1, "0x"));
+    assert!(talk.ends(100).await.is_ok());
 }

@@ -29,6 +29,17 @@ impl Endpoint<alclad_http::HttpTransport> {
         let transport = alclad_http::HttpTransport::named(id.clone(), url);
         Self::new(id, transport)
     }
+
+    /// [`http`](Self::http) for a URL that is still text, as from a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`BadUrl`](alclad_http::BadUrl) if it is not an HTTP URL. The error names the label and
+    /// repeats nothing of the text, which may hold a key.
+    pub fn parse(label: impl Into<EndpointId>, url: &str) -> Result<Self, alclad_http::BadUrl> {
+        let id = label.into();
+        Ok(Self::new(id.clone(), alclad_http::HttpTransport::parse(id, url)?))
+    }
 }
 
 impl<T> Endpoint<T> {

@@ -220,6 +220,19 @@ async fn an_empty_rotation_says_so() {
     assert!(matches!(cause(&error), Some(NoEndpoint::Empty)), "{error}");
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn a_url_that_does_not_parse_is_an_error_that_keeps_its_key() {
+    for text in ["", "https://", "ftp://example.org/hunter2", "hunter2", "http://[hunter2"] {
+        let error = Endpoint::parse("vendor", text).expect_err("it is no HTTP URL");
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("vendor"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let endpoint = Endpoint::parse("vendor", "https://example.org/v2/hunter2").expect("a URL");
+    assert!(!format!("{endpoint:?}").contains("hunter2"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_endpoints_with_one_name_are_told_apart() {
     let chain = SimChain::new(7);

@@ -7,7 +7,7 @@ use alclad_testkit::{
 use alclad_timeout::{Timeout, TimeoutLayer};
 use alloy_json_rpc::RequestPacket;
 use alloy_transport::{BoxTransport, IntoBoxTransport, TransportErrorKind};
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::{
     Layer, Service, ServiceExt,
@@ -25,19 +25,17 @@ fn read(id: u64) -> RequestPacket {
     single(request(id, "eth_call", ()))
 }
 
-/// Whether it is ready now.
-async fn is_ready(service: &mut impl Service<RequestPacket>) -> bool {
-    std::future::poll_fn(|cx| Poll::Ready(service.poll_ready(cx).is_ready())).await
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_readied_instance_is_the_one_that_is_called() {
-    let (mut service, mut upstream) = layered();
-    upstream.allow(1);
-    service.ready().await.unwrap();
-    let call = tokio::spawn(service.call(read(1)));
+    let (transport, mut upstream) = mock();
+    let limited = ConcurrencyLimitLayer::new(1).layer(transport);
+    let mut service = TimeoutLayer::new(LIMIT).layer(limited);
+    // There is no permit for another one.
+    let mut call = service.ready().await.unwrap().call(read(1));
+    assert!(futures::poll!(&mut call).is_pending());
+    assert!(!upstream.is_idle());
     upstream.expect(&[(1, "eth_call")]).await.answer(answer(1, "0x"));
-    assert!(call.await.unwrap().unwrap().is_success());
+    assert!(call.await.unwrap().is_success());
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,9 +45,9 @@ async fn a_clone_of_a_ready_service_is_not_ready() {
     let mut service = TimeoutLayer::new(LIMIT).layer(limited);
     service.ready().await.unwrap();
     let mut clone = service.clone();
-    assert!(!is_ready(&mut clone).await);
+    assert!(futures::poll!(pin!(clone.ready())).is_pending());
     drop(service);
-    assert!(is_ready(&mut clone).await);
+    assert!(futures::poll!(pin!(clone.ready())).is_ready());
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tower::{Layer, ServiceExt};
 
-type Answer = Result<ResponsePacket, TransportError>;
+pub(crate) type Answer = Result<ResponsePacket, TransportError>;
 
 /// Longer than anything waits here: what takes so long hangs.
 const HANGS: Duration = Duration::from_secs(3_600);
