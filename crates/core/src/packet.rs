@@ -193,10 +193,10 @@ impl Members {
                 let id = self.list[*index].question.id().clone();
                 let payload = ResponsePayload::Failure(error.clone());
                 self.judge(*index, Response { id, payload }, custom);
+                let member = &mut self.list[*index];
                 // It would be success, and of which transaction is not said.
-                if indices.len() > 1 && self.list[*index].open_fault() == Some(Fault::AlreadyKnown)
-                {
-                    self.list[*index].fail(Fault::Malformed);
+                if indices.len() > 1 && member.open_fault() == Some(Fault::AlreadyKnown) {
+                    member.fail(Fault::Malformed);
                 }
             }
         } else {

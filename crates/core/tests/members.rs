@@ -9,6 +9,7 @@ use alclad_core::{
 use alclad_testkit::{answer, answers, assert_packet, batch, error, request, single};
 use alloy_json_rpc::{Id, RequestPacket, ResponsePacket};
 use alloy_transport::TransportErrorKind;
+use std::time::Duration;
 
 const ALL: [usize; 3] = [0, 1, 2];
 
@@ -169,4 +170,17 @@ async fn notes_add_up_and_reach_the_layer_above_member_by_member() {
     };
     assert_eq!(of(1), ("a".to_owned(), Some(429), 1));
     assert_eq!(of(2), ("b".to_owned(), Some(200), 2));
+}
+
+#[test]
+fn what_alloys_own_transport_keeps_of_http_is_not_lost() {
+    let mut members = three();
+    absorb(&mut members, &[0, 1], answers([answer(1, "0x1"), answer(2, "0x2")]));
+    let hint = Some(Duration::from_secs(7));
+    let down = TransportErrorKind::http_error_with_retry_after(503, String::new(), hint);
+    members.absorb(&[2], Err(down), &Notes::default(), None);
+    assert_eq!(members[2].note().retry_after, hint);
+    let answer = members.finish().unwrap();
+    let told = answer.responses()[2].payload.as_error().unwrap().data.as_ref().unwrap();
+    assert!(told.get().contains(r#""status":503"#));
 }

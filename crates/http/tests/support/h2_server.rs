@@ -8,6 +8,7 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
+        crypto::aws_lc_rs,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
@@ -16,7 +17,11 @@ use tokio_rustls::{
 pub(crate) async fn serve_h2(directory: &Path, body: String) -> SocketAddr {
     let certificate = CertificateDer::from_pem_file(directory.join("certificate.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(directory.join("key.pem")).unwrap();
-    let mut config = ServerConfig::builder()
+    // Other crates of the workspace may bring a second provider, and then none is the default.
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
