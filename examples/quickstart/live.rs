@@ -59,5 +59,5 @@ pub(crate) async fn run(
 fn endpoint(index: usize, text: &str) -> Result<Endpoint<HttpTransport>, BadUrl> {
     let numbered = || EndpointId::from(format!("#{}", index + 1));
     let id = Url::parse(text).map_or_else(|_| numbered(), |url| EndpointId::of_url(&url));
-    Ok(Endpoint::new(id.clone(), HttpTransport::parse(id, text)?))
+    Endpoint::parse(id, text)
 }

@@ -4,7 +4,7 @@ use crate::{
     Arguments,
     mischief::Stage,
     report::{self, bar},
-    trial::{self, Score},
+    trial::{self, PACE, Score},
 };
 use alclad::{Endpoint, HttpTransport, RetryLayer, Rotation, TimeoutLayer};
 use alclad_testkit::SimNode;
@@ -16,9 +16,11 @@ use alloy::{
         layers::{FallbackLayer, RetryBackoffLayer},
     },
 };
+use futures::FutureExt;
 use indicatif::{MultiProgress, ProgressBar};
 use metrics_util::debugging::Snapshotter;
 use std::{num::NonZeroUsize, time::Duration};
+use tokio::time::sleep;
 use tower::ServiceBuilder;
 
 /// How long an attempt may take.
@@ -37,10 +39,13 @@ pub(crate) async fn run(arguments: &Arguments, metrics: Snapshotter) -> bool {
     let (provider, rotation) = over_alclad(ours.endpoints(), ATTEMPT);
     let bars = MultiProgress::new();
     let bar = |name| bar(&bars, name, arguments.calls());
+    let (three_active, one_active) = (over_alloy(&three, ACTIVE[0]), over_alloy(&one, ACTIVE[1]));
+    // If all asked at the same instants, each would wait for the one before it.
+    let late = |thirds| sleep(PACE * thirds / 3);
     let scores = futures::join!(
         play(arguments, &ours, provider, bar("alclad")),
-        play(arguments, &three, over_alloy(&three, ACTIVE[0]), bar("alloy, 3 active")),
-        play(arguments, &one, over_alloy(&one, ACTIVE[1]), bar("alloy, 1 active")),
+        late(1).then(|()| play(arguments, &three, three_active, bar("alloy, 3 active"))),
+        late(2).then(|()| play(arguments, &one, one_active, bar("alloy, 1 active"))),
     );
     let mut scores: [Score; 3] = scores.into();
     scores[0].extra = Some(report::extra(&metrics));

@@ -13,7 +13,7 @@ use std::{pin::pin, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// From one call to the next, so that what befalls the nodes lasts a while.
-const PACE: Duration = Duration::from_millis(5);
+pub(crate) const PACE: Duration = Duration::from_millis(5);
 
 /// How a call went, and if not well, how the answer looks.
 pub(crate) enum Verdict {
