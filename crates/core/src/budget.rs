@@ -109,6 +109,14 @@ impl Budget {
         self.state.balance.load(Relaxed) >= needed && self.withdraw_all(calls)
     }
 
+    /// Puts back what a call has drawn that turned out to be needed after all.
+    pub fn give_back(&self, calls: usize) {
+        let add = |balance: i64| {
+            (balance != ENDLESS).then(|| balance.saturating_add(tokens(calls)).min(self.state.cap))
+        };
+        let _ = self.state.balance.fetch_update(Relaxed, Relaxed, add);
+    }
+
     /// How many extra calls it has now.
     pub fn balance(&self) -> u64 {
         u64::try_from(self.state.balance.load(Relaxed) / TOKEN).unwrap_or_default()

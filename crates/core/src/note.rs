@@ -14,7 +14,6 @@ use alloy_json_rpc::Id;
 use pin_project_lite::pin_project;
 use std::{
     cell::RefCell,
-    collections::HashMap,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -58,13 +57,14 @@ impl AnswerNote {
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     packet: AnswerNote,
-    members: HashMap<Id, AnswerNote>,
+    members: Vec<(Id, AnswerNote)>,
 }
 
 impl Notes {
-    /// What is known about the answer to the member with this id.
+    /// What is known about the answer to the member with this id; what was said last holds.
     pub fn of(&self, id: &Id) -> &AnswerNote {
-        self.members.get(id).unwrap_or(&self.packet)
+        let own = self.members.iter().rfind(|(member, _)| member == id);
+        own.map_or(&self.packet, |(_, note)| note)
     }
 
     /// Hands them on to the layer above, if that listens, by a layer that has nothing to add.
@@ -87,7 +87,7 @@ pub fn capture_at<F: Future>(endpoint: EndpointId, call: F) -> Capture<F> {
 
 fn capture_by<F: Future>(endpoint: Option<EndpointId>, call: F) -> Capture<F> {
     let packet = AnswerNote { endpoint, ..AnswerNote::default() };
-    let notes = Notes { packet, members: HashMap::new() };
+    let notes = Notes { packet, members: Vec::new() };
     Capture { scope: NOTES.scope(RefCell::new(notes), call) }
 }
 
@@ -118,7 +118,7 @@ pub fn record(write: impl FnOnce(&mut AnswerNote)) {
 
 /// Notes something about the member with this id.
 pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
-    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.insert(id.clone(), note()));
+    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.push((id.clone(), note())));
 }
 
 /// The endpoint that is being asked in this task, if a layer above said so.

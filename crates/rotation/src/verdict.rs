@@ -86,9 +86,15 @@ impl Call<'_> {
                 route.null_is_likely = likely;
                 Verdict::Good
             }
-            _ => {
+            outcome => {
                 self.members[index].close();
                 self.convict(index);
+                // A `null` that was refuted has cost nothing: to doubt it was right.
+                let null = self.routes[index].null.take();
+                let refuted = null.is_some() && outcome != Some(Outcome::Null);
+                if refuted && self.routes[index].null_is_likely {
+                    self.shared.budget.give_back(1);
+                }
                 Verdict::Good
             }
         }

@@ -177,6 +177,19 @@ async fn a_polled_receipt_does_not_double_the_cost_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn receipts_that_an_endpoint_does_not_have_are_found_elsewhere_every_time() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].set(Disruption::NullReceipts);
+    nodes.chain.mine_with(1, 1);
+    let block = nodes.chain.answer("eth_getBlockByNumber", json!(["0x15", false]));
+    let hash = &block.expect("the new block")["transactions"][0];
+    for _ in 0..500 {
+        let receipt = nodes.ask("eth_getTransactionReceipt", json!([hash])).await;
+        assert_eq!(&value(&receipt)["transactionHash"], hash);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tier_is_asked_only_when_the_ones_before_it_cannot_serve() {
     let chain = SimChain::new(7);
     let [backup, main] = [(); 2].map(|()| SimNode::new(&chain));
