@@ -105,7 +105,8 @@ impl CallOptions {
     }
 
     /// Gives the members what their own options leave open and the surrounding
-    /// [`scope`](Self::scope) has. Every layer that heeds options calls it first, so that the outermost one finds them.
+    /// [`scope`](Self::scope) has. Every layer that heeds options calls it first, so that the
+    /// outermost one finds them.
     pub fn adopt(packet: &mut RequestPacket) {
         let _ = SCOPE.try_with(|options| options.fill(packet));
     }

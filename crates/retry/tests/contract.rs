@@ -2,8 +2,11 @@
 
 mod support;
 
+use alclad_core::TransportLayers;
 use alclad_retry::RetryLayer;
-use alclad_testkit::{ErrorObject, answer, assert_ids, error_object, mock, request, single};
+use alclad_testkit::{
+    ErrorObject, MockUpstream, answer, assert_ids, error_object, mock, request, single,
+};
 use alloy_transport::{BoxTransport, IntoBoxTransport, TransportErrorKind};
 use std::{pin::pin, sync::Arc, time::Duration};
 use support::{Conversation, exact, http, read, reads};
@@ -117,11 +120,7 @@ async fn errors_pass_through_unchanged() {
     assert_eq!((error.status, &*error.body), (403, "no"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_works_over_a_concurrency_limit_of_one() {
-    let (transport, mut upstream) = mock();
-    let limited = ConcurrencyLimitLayer::new(1).layer(transport);
-    let transport: BoxTransport = exact().layer(limited).into_box_transport();
+async fn works_with_one_permit(transport: BoxTransport, mut upstream: MockUpstream) {
     let calls = [transport.clone(), transport].map(|one| tokio::spawn(one.oneshot(read())));
     for _ in 0..2 {
         upstream.expect(&[(1, "eth_call")]).await.fail(http(503));
@@ -132,6 +131,17 @@ async fn it_works_over_a_concurrency_limit_of_one() {
     for call in calls {
         assert!(call.await.unwrap().unwrap().is_success());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_works_over_a_concurrency_limit_of_one() {
+    let limit = ConcurrencyLimitLayer::new(1);
+    let (transport, upstream) = mock();
+    let limited = exact().layer(limit.layer(transport));
+    works_with_one_permit(limited.into_box_transport(), upstream).await;
+    let (transport, upstream) = mock();
+    let limited = exact().layer(TransportLayers(limit).layer(transport));
+    works_with_one_permit(limited.into_box_transport(), upstream).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! What every layer of the house owes to tower and to the caller.
 
+use alclad_core::TransportLayers;
 use alclad_testkit::{
     Disruption, ErrorObject, MockUpstream, SimChain, SimNode, StrictTransport, answer, assert_ids,
     batch, error_object, mock, request, single,
@@ -106,11 +107,7 @@ async fn errors_pass_through_unchanged() {
     assert_eq!((error.status, &*error.body), (403, "no"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_works_over_a_concurrency_limit_of_one() {
-    let (transport, mut upstream) = mock();
-    let limited = ConcurrencyLimitLayer::new(1).layer(transport);
-    let transport: BoxTransport = TimeoutLayer::new(LIMIT).layer(limited).into_box_transport();
+async fn works_with_one_permit(transport: BoxTransport, mut upstream: MockUpstream) {
     let calls = [1, 2].map(|id| tokio::spawn(transport.clone().oneshot(read(id))));
     for id in [1, 2] {
         upstream.expect(&[(id, "eth_call")]).await.answer(answer(id, "0x"));
@@ -118,4 +115,15 @@ async fn it_works_over_a_concurrency_limit_of_one() {
     for call in calls {
         assert!(call.await.unwrap().unwrap().is_success());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_works_over_a_concurrency_limit_of_one() {
+    let (layer, limit) = (TimeoutLayer::new(LIMIT), ConcurrencyLimitLayer::new(1));
+    let (transport, upstream) = mock();
+    let limited = layer.layer(limit.layer(transport));
+    works_with_one_permit(limited.into_box_transport(), upstream).await;
+    let (transport, upstream) = mock();
+    let limited = layer.layer(TransportLayers(limit).layer(transport));
+    works_with_one_permit(limited.into_box_transport(), upstream).await;
 }
