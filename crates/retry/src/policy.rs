@@ -190,15 +190,20 @@ impl RetryPolicy for Backoff {
         if attempt >= self.attempts {
             return Decision::Stop;
         }
+        // "Now" is no hint: an endpoint that says it for ever would be asked without a pause.
+        let hint = match fault.same() {
+            Same::AfterHint(own) => own.or(hint),
+            _ => hint,
+        }
+        .filter(|hint| !hint.is_zero());
         match (fault.same(), hint) {
             (Same::AfterBlock, _) if attempt <= self.block_waits => {
                 Decision::RetryAfter(self.block_time)
             }
-            (Same::AfterHint(Some(hint)), _)
-            | (Same::AfterHint(None) | Same::AfterBackoff, Some(hint)) => {
+            (Same::AfterHint(_) | Same::AfterBackoff, Some(hint)) => {
                 self.hinted(hint, limiter(fault), spread)
             }
-            (Same::AfterHint(None) | Same::AfterBackoff, None) => {
+            (Same::AfterHint(_) | Same::AfterBackoff, None) => {
                 Decision::RetryAfter(self.backoff(attempt, spread))
             }
             _ => Decision::Stop,
@@ -256,6 +261,12 @@ mod tests {
         assert!((hint..=hint + hint / 10).contains(&wait), "{wait:?}");
         let year = Duration::from_secs(365 * 86_400);
         assert_eq!(policy.decide(event(limited(year), 1)), Decision::Stop);
+    }
+
+    #[test]
+    fn a_hint_of_nothing_is_none() {
+        let wait = Decision::RetryAfter(Duration::from_millis(100));
+        assert_eq!(Backoff::new().decide(event(limited(Duration::ZERO), 1)), wait);
     }
 
     #[test]
