@@ -5,7 +5,7 @@ use alloy::{
     providers::{Provider, ProviderBuilder},
     transports::ws::WsConnect,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::net::SocketAddr;
 use url::Url;
 
@@ -74,8 +74,15 @@ impl Node {
     }
 
     /// Stops the process where it is: the kernel goes on accepting connections, and nobody answers.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be waited for.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        // A signal is only sent: until it has arrived, the process may answer once more.
+        let pid = Pid::from_child(self.anvil.child());
+        waitpid(Some(pid), WaitOptions::UNTRACED).expect("the process is our child");
     }
 
     /// Lets a frozen process go on.
