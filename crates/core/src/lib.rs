@@ -16,6 +16,9 @@ pub use fault::{
     Classify, Evidence, Fault, Health, HttpFacts, Limiter, Same, StandIn, Unsupported, VendorTable,
 };
 
+pub mod headroom;
+pub use headroom::Headroom;
+
 mod inner;
 pub use inner::{Attempt, Inner, Ready};
 
