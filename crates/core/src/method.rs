@@ -73,6 +73,9 @@ pub struct Method {
 }
 
 impl Method {
+    /// How many rows there are: those of the table, and one for each kind of other method.
+    pub const ROWS: usize = TABLE.len() + Kind::Opaque as usize + 1;
+
     /// What is known about the method of this name.
     ///
     /// A name that is not in the table is judged by its form: `*_subscribe` and `*_unsubscribe` are
@@ -86,6 +89,18 @@ impl Method {
             Err(_) if looks_like_read(name) => &OTHER_READ,
             Err(_) => &OPAQUE,
         }
+    }
+
+    /// Whether it hands a transaction, or what becomes one, to the network.
+    pub fn is_send(&self) -> bool {
+        self.kind == Kind::Write && self.name.starts_with("eth_send")
+    }
+
+    /// Its place among all rows, of which there are [`ROWS`](Self::ROWS): for what is counted per
+    /// method.
+    pub fn row(&self) -> usize {
+        let found = TABLE.binary_search_by(|row| order(row.name, self.name));
+        found.unwrap_or_else(|_| TABLE.len() + self.kind as usize)
     }
 
     /// May the very same request be sent again after this fault, anywhere?
@@ -294,6 +309,10 @@ mod tests {
     fn the_table_is_sorted_so_every_row_is_found() {
         assert!(TABLE.windows(2).all(|pair| order(pair[0].name, pair[1].name).is_lt()));
         assert!(TABLE.iter().all(|row| Method::of(row.name) == row));
+        assert!(TABLE.iter().enumerate().all(|(index, row)| row.row() == index));
+        assert!(
+            ["foo_bar", "foo_getX", "foo_sendX"].iter().all(|x| Method::of(x).row() < Method::ROWS)
+        );
     }
 
     #[test]

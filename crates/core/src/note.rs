@@ -15,11 +15,11 @@ use pin_project_lite::pin_project;
 use std::{
     cell::RefCell,
     future::Future,
+    mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
-use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
     static NOTES: RefCell<Notes>;
@@ -87,16 +87,18 @@ pub fn capture_at<F: Future>(endpoint: EndpointId, call: F) -> Capture<F> {
 
 fn capture_by<F: Future>(endpoint: Option<EndpointId>, call: F) -> Capture<F> {
     let packet = AnswerNote { endpoint, ..AnswerNote::default() };
-    let notes = Notes { packet, members: Vec::new() };
-    Capture { scope: NOTES.scope(RefCell::new(notes), call) }
+    Capture { notes: Notes { packet, members: Vec::new() }, call }
 }
 
 pin_project! {
     /// The future of [`capture`] and [`capture_at`]: the call's output, and its notes.
+    ///
+    /// It can be moved between polls if the call can, also to another task.
     #[derive(Debug)]
     pub struct Capture<F> {
+        notes: Notes,
         #[pin]
-        scope: TaskLocalFuture<RefCell<Notes>, F>,
+        call: F,
     }
 }
 
@@ -104,10 +106,14 @@ impl<F: Future> Future for Capture<F> {
     type Output = (F::Output, Notes);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut scope = self.project().scope;
-        let output = ready!(scope.as_mut().poll(cx));
-        let notes = scope.take_value().map(RefCell::into_inner);
-        Poll::Ready((output, notes.unwrap_or_default()))
+        let this = self.project();
+        let (notes, call) = (this.notes, this.call);
+        let output = NOTES.sync_scope(RefCell::new(mem::take(notes)), || {
+            let output = call.poll(cx);
+            *notes = NOTES.with(RefCell::take);
+            output
+        });
+        output.map(|output| (output, mem::take(notes)))
     }
 }
 
