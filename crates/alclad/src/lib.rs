@@ -24,7 +24,9 @@ pub use alclad_retry::RetryLayer;
 #[doc(inline)]
 pub use alclad_rotation as rotation;
 #[cfg(feature = "rotation")]
-pub use alclad_rotation::{Endpoint, Rotation, RotationBuilder};
+pub use alclad_rotation::{
+    Endpoint, LeastLatency, Ordered, Role, Rotation, RotationBuilder, Sends, WeightedRoundRobin,
+};
 
 /// How long an attempt may take.
 #[cfg(feature = "timeout")]

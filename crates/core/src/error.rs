@@ -234,6 +234,9 @@ pub enum NoEndpoint {
     /// The rotation is empty.
     #[error("the rotation has no endpoint; add one")]
     Empty,
+    /// No endpoint may be asked this: all are switched off, or have another role.
+    #[error("no endpoint of the rotation may be asked this; enable one, or give one the role")]
+    Unwilling,
     /// The call is pinned to an endpoint that the rotation does not have.
     #[error("the call is pinned to the endpoint {0}, which the rotation does not have")]
     Unknown(EndpointId),
@@ -242,6 +245,35 @@ pub enum NoEndpoint {
 impl TypedError for NoEndpoint {
     fn fault(&self) -> Fault {
         Fault::InvalidRequest
+    }
+}
+
+/// Every endpoint that could be asked has an older head than the one that this client has seen,
+/// or claims one that nobody else has.
+#[derive(Debug, Error)]
+#[error(
+    "endpoint {endpoint}: its head is block {head}, and block {seen} is the newest that is certain; ask again after a block"
+)]
+#[non_exhaustive]
+pub struct StaleHead {
+    /// Who answered.
+    pub endpoint: EndpointId,
+    /// The head that it showed.
+    pub head: u64,
+    /// The newest head that this client has been given, or that most endpoints have.
+    pub seen: u64,
+}
+
+impl StaleHead {
+    /// This endpoint showed this head.
+    pub const fn new(endpoint: EndpointId, head: u64, seen: u64) -> Self {
+        Self { endpoint, head, seen }
+    }
+}
+
+impl TypedError for StaleHead {
+    fn fault(&self) -> Fault {
+        Fault::MissingData
     }
 }
 

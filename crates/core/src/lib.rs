@@ -16,6 +16,9 @@ pub use fault::{
     Classify, Evidence, Fault, Health, HttpFacts, Limiter, Same, StandIn, Unsupported, VendorTable,
 };
 
+mod head;
+pub use head::{Heads, Lookout, Reorg, Seen, SightedBlock, Sighting};
+
 pub mod headroom;
 pub use headroom::Headroom;
 

@@ -91,6 +91,22 @@ impl Method {
         }
     }
 
+    /// Whether its answer tells something of its endpoint's chain; see
+    /// [`Sighting`](crate::Sighting).
+    pub fn shows_block(&self) -> bool {
+        matches!(
+            self.name,
+            "eth_blockNumber"
+                | "eth_getBlockByHash"
+                | "eth_getBlockByNumber"
+                | "eth_getBlockReceipts"
+                | "eth_getHeaderByHash"
+                | "eth_getHeaderByNumber"
+                | "eth_getTransactionByHash"
+                | "eth_getTransactionReceipt"
+        )
+    }
+
     /// Whether it hands a transaction, or what becomes one, to the network.
     pub fn is_send(&self) -> bool {
         self.kind == Kind::Write && self.name.starts_with("eth_send")

@@ -8,6 +8,8 @@
 //! | [`RETRY_WAIT`] | histogram, seconds | | what a retry waited before it asked again |
 //! | [`FAILOVERS`] | counter | [`ENDPOINT`], [`FAULT`] | members moved on from an endpoint |
 //! | [`HEALTH_TRANSITIONS`] | counter | [`ENDPOINT`], [`STATE`] | changes of an endpoint's health |
+//! | [`HEDGES`] | counter | [`ENDPOINT`] | packets asked elsewhere too, because this endpoint was late |
+//! | [`HEDGES_WON`] | counter | [`ENDPOINT`] | of those, the ones that this endpoint answered first |
 //! | [`TIMEOUTS`] | counter | [`ENDPOINT`] | attempts that had no answer in time |
 //!
 //! Labels are bounded: a method is one of the [`Method`](crate::Method) table or `other`, an
@@ -23,6 +25,10 @@ pub const RETRY_WAIT: &str = "alclad_retry_wait_seconds";
 pub const FAILOVERS: &str = "alclad_failovers_total";
 /// Changes of an endpoint's health.
 pub const HEALTH_TRANSITIONS: &str = "alclad_health_transitions_total";
+/// Packets that were asked at a second endpoint because the first was late.
+pub const HEDGES: &str = "alclad_hedges_total";
+/// Hedged packets that the second endpoint answered first.
+pub const HEDGES_WON: &str = "alclad_hedges_won_total";
 /// Attempts that had no answer in time.
 pub const TIMEOUTS: &str = "alclad_timeouts_total";
 

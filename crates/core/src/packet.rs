@@ -75,6 +75,11 @@ impl Member {
         self.open = false;
     }
 
+    /// Forgets its answer, which may not be given.
+    pub fn discard_answer(&mut self) {
+        self.answer = None;
+    }
+
     /// Notes that this endpoint was asked once more and has not answered.
     pub fn asked_in_vain(&mut self, endpoint: EndpointId) {
         let note = AnswerNote { endpoint: Some(endpoint), attempts: 1, ..AnswerNote::default() };

@@ -44,12 +44,12 @@ pub fn resolve(member: &mut Member) -> Option<Lookup> {
     if !matches!(fault, Fault::AlreadyKnown | Fault::NonceTooLow) {
         return None;
     }
-    let hash = member.question().request().and_then(transaction_hash)?;
+    let lookup = Lookup::of(member)?;
     if fault == Fault::AlreadyKnown {
-        member.answer(accepted(member.question().id().clone(), hash));
+        member.answer(accepted(lookup.id, lookup.hash));
         return None;
     }
-    Some(Lookup { id: member.question().id().clone(), hash })
+    Some(lookup)
 }
 
 /// The question whether a node has the transaction that a member sends.
@@ -60,6 +60,12 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// For a member that sends a transaction of which we know the hash.
+    pub fn of(member: &Member) -> Option<Self> {
+        let hash = member.question().request().and_then(transaction_hash)?;
+        Some(Self { id: member.question().id().clone(), hash })
+    }
+
     /// The packet that asks it.
     pub fn packet(&self) -> RequestPacket {
         let params = to_raw_value(&[self.hash]).expect("a hash is JSON");
@@ -70,7 +76,25 @@ impl Lookup {
     /// If the node has it, the member's answer is the hash; if not, its error stands. If the
     /// look-up failed in a way after which the send may be repeated, so did the attempt.
     pub fn settle(self, member: &mut Member, answer: Result<ResponsePacket, TransportError>) {
-        let outcome = match answer {
+        match self.outcome(answer) {
+            Outcome::Answer => member.answer(accepted(self.id, self.hash)),
+            Outcome::Fault(fault) if member.question().method().may_replay(&fault) => {
+                member.fail(fault);
+            }
+            Outcome::Fault(_) | Outcome::Null | Outcome::Empty => {}
+        }
+    }
+
+    /// If the node has it, the member's answer is the hash; whatever else it says, the member
+    /// keeps what it has.
+    pub fn confirm(self, member: &mut Member, answer: Result<ResponsePacket, TransportError>) {
+        if self.outcome(answer) == Outcome::Answer {
+            member.answer(accepted(self.id, self.hash));
+        }
+    }
+
+    fn outcome(&self, answer: Result<ResponsePacket, TransportError>) -> Outcome {
+        match answer {
             Ok(ResponsePacket::Single(answer)) if answer.id == self.id => {
                 match classify(LOOK_UP, &answer) {
                     Outcome::Answer if !self.is_of(&answer) => Outcome::Fault(Fault::Malformed),
@@ -79,18 +103,9 @@ impl Lookup {
             }
             Ok(_) => Outcome::Fault(Fault::Malformed),
             Err(error) => Outcome::Fault(Fault::of_error(LOOK_UP, &error)),
-        };
-        match outcome {
-            Outcome::Answer => member.answer(accepted(self.id, self.hash)),
-            Outcome::Fault(fault) if member.question().method().may_replay(&fault) => {
-                member.fail(fault);
-            }
-            Outcome::Fault(_) | Outcome::Null | Outcome::Empty => {}
         }
     }
-}
 
-impl Lookup {
     /// Whether the answer is this very transaction.
     fn is_of(&self, answer: &Response) -> bool {
         #[derive(Deserialize)]

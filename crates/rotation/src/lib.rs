@@ -1,22 +1,36 @@
 #![doc = include_str!("../README.md")]
 
+mod builder;
+pub use builder::RotationBuilder;
+
 mod call;
 
-mod circuit;
-
 mod endpoint;
-pub use endpoint::Endpoint;
+#[cfg(feature = "http")]
+pub use endpoint::{BadEndpoints, Endpoints};
+pub use endpoint::{Endpoint, Role};
+
+mod filters;
+
+mod freshness;
+
+mod polling;
+
+mod roster;
 
 mod rotation;
-pub use rotation::{Rotation, RotationBuilder};
-
-mod route;
+pub use rotation::Rotation;
 
 mod seat;
+
+mod sends;
+pub use sends::Sends;
 
 mod snapshot;
 pub use snapshot::{EndpointSnapshot, EndpointState};
 
-mod target;
+mod strategy;
+pub use strategy::{Candidate, Candidates, LeastLatency, Ordered, Strategy, WeightedRoundRobin};
 
-mod verdict;
+mod verification;
+pub use verification::{Disagreement, Unverified, Verification, Verified};

@@ -1,11 +1,11 @@
 use crate::{
-    Endpoint, EndpointSnapshot,
-    call::ask_in_turn,
-    seat::{Seat, Shared},
+    Endpoint, EndpointSnapshot, RotationBuilder, call::ask, polling::Polling, roster::Roster,
+    seat::Seat,
 };
-use alclad_core::{Budget, CallOptions, Classify, EndpointId, UniqueIds};
+use alclad_core::{Budget, CallOptions, EndpointId, Heads, UniqueIds};
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::{Transport, TransportError, TransportFut};
+use arc_swap::ArcSwap;
 use std::{
     fmt,
     sync::Arc,
@@ -13,14 +13,15 @@ use std::{
 };
 use tower::{Layer, Service};
 
-/// One transport over many endpoints, and the handle to look at it.
+/// One transport over many endpoints, and the handle to look at it and to change it.
 ///
 /// See the [crate's documentation](crate) for what it does and where it stands. Clones are the
 /// same rotation.
 #[derive(Clone)]
 pub struct Rotation {
-    shared: Arc<Shared>,
+    pub(crate) roster: Arc<ArcSwap<Roster>>,
     options: Option<Arc<CallOptions>>,
+    polling: Option<Arc<Polling>>,
 }
 
 // === impl Rotation ===
@@ -31,15 +32,26 @@ impl Rotation {
         RotationBuilder::default()
     }
 
-    /// Who is healthy, and how often each was asked: in the order in which they are asked.
+    pub(crate) fn new(roster: Roster, polling: Option<Polling>) -> Self {
+        let roster = Arc::new(ArcSwap::from_pointee(roster));
+        Self { roster, options: None, polling: polling.map(Arc::new) }
+    }
+
+    /// Who is healthy, how fast, how far behind, and how often each was asked: the best tier
+    /// first.
     pub fn snapshot(&self) -> Vec<EndpointSnapshot> {
-        self.shared.seats.iter().map(Seat::snapshot).collect()
+        self.roster.load().seats.iter().map(|seat| seat.snapshot()).collect()
+    }
+
+    /// What has been seen of the chain's head, at each endpoint and in all.
+    pub fn heads(&self) -> Heads {
+        self.roster.load().shared.freshness.heads.clone()
     }
 
     /// The pipeline's budget, into which the rotation pays for every call: for the retry layer
     /// above it to draw on.
     pub fn budget(&self) -> Budget {
-        self.shared.budget.drawing()
+        self.roster.load().shared.budget.drawing()
     }
 
     /// The same rotation, whose calls all have these options, unless they say otherwise.
@@ -49,14 +61,110 @@ impl Rotation {
             Some(others) => options.or(others),
             None => options,
         };
-        Self { shared: Arc::clone(&self.shared), options: Some(Arc::new(options)) }
+        Self { options: Some(Arc::new(options)), ..self.clone() }
     }
 
-    /// The same rotation, whose calls all go to this endpoint.
+    /// The same rotation, whose calls all go to this endpoint: for an operation that must see one
+    /// state of the chain from its first call to its last.
+    ///
+    /// Roles hold also here: where some endpoints are there for nothing but transactions, those go
+    /// to them.
     #[must_use]
     pub fn pinned(&self, endpoint: impl Into<EndpointId>) -> Self {
         self.with(CallOptions::new().pinned_to(endpoint))
     }
+
+    /// Adds an endpoint while the rotation runs, and returns its label, which has got a number if
+    /// it was taken.
+    pub fn add<T, L>(&self, endpoint: Endpoint<T, L>) -> EndpointId
+    where
+        T: Transport,
+        L: Layer<UniqueIds<T>>,
+        L::Service: Transport + Clone,
+    {
+        let mut parts = endpoint.into_parts();
+        let roster = self.roster.load();
+        parts.id = unique(parts.id, |id| roster.position(id).is_some());
+        let number = roster.seats.iter().map(|seat| seat.number + 1).max();
+        let heads = &roster.shared.freshness.heads;
+        let seat = Arc::new(Seat::new(parts, number.unwrap_or_default(), heads));
+        tracing::info!(endpoint = %seat.id, "endpoint added");
+        self.change(|seats| seats.push(Arc::clone(&seat)));
+        seat.id.clone()
+    }
+
+    /// Takes an endpoint out; its calls in flight go on to their end. Returns whether there was
+    /// such a one.
+    pub fn remove(&self, endpoint: &EndpointId) -> bool {
+        let known = self.seat(endpoint).is_some();
+        if known {
+            tracing::info!(%endpoint, "endpoint removed");
+            self.change(|seats| seats.retain(|seat| seat.id != *endpoint));
+        }
+        known
+    }
+
+    /// Switches an endpoint on that was switched off. Returns whether there is such a one.
+    pub fn enable(&self, endpoint: &EndpointId) -> bool {
+        self.seat(endpoint).map(|seat| seat.enable(true)).is_some()
+    }
+
+    /// Asks an endpoint nothing more until it is [enabled](Self::enable) again; its calls in flight
+    /// go on to their end. Returns whether there is such a one.
+    pub fn disable(&self, endpoint: &EndpointId) -> bool {
+        self.seat(endpoint).map(|seat| seat.enable(false)).is_some()
+    }
+
+    /// Sets an endpoint's share of the calls. Returns whether there is such a one.
+    pub fn set_weight(&self, endpoint: &EndpointId, weight: u32) -> bool {
+        self.seat(endpoint).map(|seat| seat.set_weight(weight)).is_some()
+    }
+
+    /// From now on this endpoint is asked first, whatever tier and strategy say, as long as it is
+    /// healthy, and until [`reset`](Self::reset). Returns whether there is such a one.
+    pub fn switch_to(&self, endpoint: &EndpointId) -> bool {
+        let known = self.seat(endpoint).is_some();
+        if known {
+            tracing::info!(%endpoint, "switched by hand");
+            self.switch(Some(endpoint));
+        }
+        known
+    }
+
+    /// Back to the beginning: no endpoint is preferred by hand, all circuits are closed, and an
+    /// ordered strategy begins with its first endpoint.
+    pub fn reset(&self) {
+        tracing::info!("reset by hand");
+        self.switch(None);
+        let roster = self.roster.load();
+        roster.seats.iter().for_each(|seat| seat.circuit.reset());
+        roster.shared.strategy.reset();
+    }
+
+    fn seat(&self, endpoint: &EndpointId) -> Option<Arc<Seat>> {
+        let roster = self.roster.load();
+        roster.position(endpoint).map(|index| Arc::clone(&roster.seats[index]))
+    }
+
+    fn switch(&self, endpoint: Option<&EndpointId>) {
+        self.roster.rcu(|old| Roster::new(Arc::clone(&old.shared), old.seats.clone(), endpoint));
+    }
+
+    fn change(&self, change: impl Fn(&mut Vec<Arc<Seat>>)) {
+        self.roster.rcu(|old| {
+            let mut seats = old.seats.clone();
+            change(&mut seats);
+            let switched = old.switched.map(|index| &old.seats[index].id);
+            Roster::new(Arc::clone(&old.shared), seats, switched)
+        });
+    }
+}
+
+/// The label, with a number if it is taken.
+pub(crate) fn unique(id: EndpointId, is_taken: impl Fn(&EndpointId) -> bool) -> EndpointId {
+    let numbered = (2..).map(|number| EndpointId::from(format!("{id}#{number}")));
+    let mut candidates = std::iter::once(id.clone()).chain(numbered);
+    candidates.find(|id| !is_taken(id)).unwrap_or(id)
 }
 
 impl Service<RequestPacket> for Rotation {
@@ -74,76 +182,19 @@ impl Service<RequestPacket> for Rotation {
         if let Some(options) = &self.options {
             options.fill(&mut packet);
         }
-        Box::pin(ask_in_turn(Arc::clone(&self.shared), packet))
+        if let Some(polling) = &self.polling {
+            polling.start(&self.roster);
+        }
+        let roster = self.roster.load_full();
+        if Roster::concerns_filters(&packet) {
+            roster.shared.filters.direct(&mut packet);
+        }
+        Box::pin(ask(roster, packet))
     }
 }
 
 impl fmt::Debug for Rotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rotation").field("endpoints", &self.snapshot()).finish_non_exhaustive()
-    }
-}
-
-/// Puts a [`Rotation`] together.
-#[derive(Default)]
-pub struct RotationBuilder {
-    seats: Vec<Seat>,
-    budget: Budget,
-    classifier: Option<Arc<dyn Classify>>,
-}
-
-// === impl RotationBuilder ===
-
-impl RotationBuilder {
-    /// Adds an endpoint. Within a tier they are asked in the order in which they were added.
-    ///
-    /// A label that is taken already gets a number: the second `own` is `own#2`.
-    #[must_use]
-    pub fn endpoint<T, L>(mut self, endpoint: Endpoint<T, L>) -> Self
-    where
-        T: Transport,
-        L: Layer<UniqueIds<T>>,
-        L::Service: Transport + Clone,
-    {
-        let (id, tier, target) = endpoint.into_parts();
-        let id = self.unique(id);
-        self.seats.push(Seat::new(id, tier, target));
-        self
-    }
-
-    /// The budget on which failovers draw; see [`Rotation::budget`].
-    #[must_use]
-    pub fn with_budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
-        self
-    }
-
-    /// Asks this classifier about every fault before alclad's own table.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: impl Classify + 'static) -> Self {
-        self.classifier = Some(Arc::new(classifier));
-        self
-    }
-
-    /// The rotation. Without any endpoint its every call ends in
-    /// [`NoEndpoint`](alclad_core::error::NoEndpoint).
-    pub fn build(mut self) -> Rotation {
-        self.seats.sort_by_key(|seat| seat.tier);
-        let Self { seats, budget, classifier } = self;
-        Rotation { shared: Arc::new(Shared { seats, budget, classifier }), options: None }
-    }
-
-    fn unique(&self, id: EndpointId) -> EndpointId {
-        let taken = |id: &EndpointId| self.seats.iter().any(|seat| seat.id == *id);
-        let numbered = (2..).map(|number| EndpointId::from(format!("{id}#{number}")));
-        let mut candidates = std::iter::once(id.clone()).chain(numbered);
-        candidates.find(|id| !taken(id)).unwrap_or(id)
-    }
-}
-
-impl fmt::Debug for RotationBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.seats.iter().map(|seat| &seat.id);
-        f.debug_struct("RotationBuilder").field("endpoints", &ids.collect::<Vec<_>>()).finish()
     }
 }

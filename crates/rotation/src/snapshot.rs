@@ -1,28 +1,60 @@
+use crate::Role;
 use alclad_core::{EndpointId, Fault};
+use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What a rotation knows about one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It can be serialised: times are milliseconds, faults and endpoints their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EndpointSnapshot {
     /// Its name.
+    #[serde(serialize_with = "as_text")]
     pub id: EndpointId,
     /// Its tier: lower ones are asked first.
     pub tier: u8,
-    /// Whether it is asked.
+    /// What it is asked.
+    pub role: Role,
+    /// Its share of the calls, where the strategy heeds weights.
+    pub weight: u32,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Whether it is healthy.
     pub state: EndpointState,
     /// How many packets it was sent.
     pub requests: u64,
     /// How many of them have no answer yet.
     pub in_flight: u64,
+    /// How often another endpoint was asked too, because this one was late.
+    pub hedges: u64,
+    /// How often it said that it was asked too much.
+    pub throttles: u64,
     /// How many answers ended in which fault, by [`Fault::name`].
     pub faults: BTreeMap<&'static str, u64>,
-    /// The methods that it said it does not offer.
+    /// How long its good answers take: a moving average that follows peaks at once.
+    #[serde(rename = "latency_ms", serialize_with = "as_milliseconds")]
+    pub latency: Option<Duration>,
+    /// The median of its latest good answers.
+    #[serde(rename = "p50_ms", serialize_with = "as_milliseconds")]
+    pub p50: Option<Duration>,
+    /// Their 99th percentile.
+    #[serde(rename = "p99_ms", serialize_with = "as_milliseconds")]
+    pub p99: Option<Duration>,
+    /// The newest block that it has shown.
+    pub head: Option<u64>,
+    /// How many blocks it was behind the others when it showed its head last.
+    pub lag: u64,
+    /// Whether that is too many for what needs the head.
+    pub lagging: bool,
+    /// The methods for which it is not asked now: it said that it does not offer them, or had
+    /// nothing where others had an answer.
     pub unsupported: Vec<String>,
 }
 
 /// Whether an endpoint is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndpointState {
     /// It is healthy.
@@ -30,20 +62,44 @@ pub enum EndpointState {
     /// It failed too often: it is asked only if there is nobody else.
     Open {
         /// Until it is tried again.
+        #[serde(rename = "left_ms", serialize_with = "left_as_milliseconds")]
         left: Duration,
         /// What it failed with last.
+        #[serde(serialize_with = "name")]
         fault: Option<Fault>,
     },
     /// It failed, and is being tried again with one call at a time.
     HalfOpen {
         /// What it failed with last.
+        #[serde(serialize_with = "name")]
         fault: Option<Fault>,
     },
     /// It asked to be left alone, or refuses to serve us.
     Parked {
         /// Until it is asked again.
+        #[serde(rename = "left_ms", serialize_with = "left_as_milliseconds")]
         left: Duration,
         /// What it said.
+        #[serde(serialize_with = "name")]
         fault: Option<Fault>,
     },
+}
+
+pub(crate) fn as_text<S: Serializer>(id: &EndpointId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+pub(crate) fn as_milliseconds<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1000.0).serialize(serializer)
+}
+
+fn left_as_milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    as_milliseconds(&Some(*time), serializer)
+}
+
+fn name<S: Serializer>(fault: &Option<Fault>, serializer: S) -> Result<S::Ok, S::Error> {
+    fault.map(|fault| fault.name()).serialize(serializer)
 }

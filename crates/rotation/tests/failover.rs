@@ -9,7 +9,7 @@ use alclad_core::{
 use alclad_rotation::{Endpoint, EndpointState, Rotation};
 use alclad_testkit::{Disruption, SimChain, SimNode, batch, request, single};
 use alloy_json_rpc::{Id, ResponsePacket};
-use nodes::{Nodes, code, value};
+use nodes::{Nodes, code, in_order, value};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -193,7 +193,7 @@ async fn receipts_that_an_endpoint_does_not_have_are_found_elsewhere_every_time(
 async fn a_tier_is_asked_only_when_the_ones_before_it_cannot_serve() {
     let chain = SimChain::new(7);
     let [backup, main] = [(); 2].map(|()| SimNode::new(&chain));
-    let rotation = Rotation::builder()
+    let rotation = in_order()
         .endpoint(Endpoint::new("backup", backup.transport()).with_tier(1))
         .endpoint(Endpoint::new("main", main.transport()))
         .build();
@@ -228,7 +228,7 @@ async fn a_pin_to_an_endpoint_that_is_not_there_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_rotation_says_so() {
-    let empty = Rotation::builder().build();
+    let empty = in_order().build();
     let error = empty.oneshot(single(request(1, "eth_chainId", ()))).await.unwrap_err();
     assert!(matches!(cause(&error), Some(NoEndpoint::Empty)), "{error}");
 }
@@ -250,7 +250,7 @@ fn a_url_that_does_not_parse_is_an_error_that_keeps_its_key() {
 async fn two_endpoints_with_one_name_are_told_apart() {
     let chain = SimChain::new(7);
     let [one, two] = [(); 2].map(|()| SimNode::new(&chain));
-    let rotation = Rotation::builder()
+    let rotation = in_order()
         .endpoint(Endpoint::new("own", one.transport()))
         .endpoint(Endpoint::new("own", two.transport()))
         .build();

@@ -180,9 +180,8 @@ async fn an_endpoint_that_refuses_our_key_is_asked_again_only_if_there_is_nobody
 async fn an_own_limit_passed_on_from_below_harms_nobody() {
     use alclad_core::error::{AllParked, TypedError};
     let (transport, mut upstream) = alclad_testkit::mock();
-    let rotation = alclad_rotation::Rotation::builder()
-        .endpoint(alclad_rotation::Endpoint::new("a", transport))
-        .build();
+    let rotation =
+        nodes::in_order().endpoint(alclad_rotation::Endpoint::new("a", transport)).build();
     let call = tower::ServiceExt::oneshot(rotation.clone(), single(request(1, "eth_chainId", ())));
     let call = tokio::spawn(call);
     let limited = AllParked::new(Duration::from_secs(3)).into_transport_error();

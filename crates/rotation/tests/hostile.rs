@@ -13,7 +13,7 @@ use alclad_testkit::{
 use alloy_json_rpc::{ErrorPayload, Id, RequestPacket, Response, ResponsePacket, ResponsePayload};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use futures::future::join_all;
-use nodes::{Nodes, value};
+use nodes::{Nodes, in_order, value};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -64,7 +64,7 @@ fn well(packet: &RequestPacket) -> (Duration, Answer) {
 fn beside_a_good_one(
     answer: impl Fn(u64, RequestPacket) -> (Duration, Answer) + Clone + Send + Sync + 'static,
 ) -> Rotation {
-    let builder = scripted(Rotation::builder(), "a", answer);
+    let builder = scripted(in_order(), "a", answer);
     scripted(builder, "b", |_, packet| well(&packet)).build()
 }
 
@@ -144,7 +144,7 @@ async fn a_filter_can_be_pinned_to_an_endpoint_that_is_not_the_first() {
 async fn an_error_without_words_does_not_agree_with_an_earlier_one() {
     let unknown = |id| error(id, -32099, "the flux capacitor is cold");
     let answer = move |_, packet: RequestPacket| (Duration::ZERO, every(&packet, unknown));
-    let builder = scripted(Rotation::builder(), "a", answer);
+    let builder = scripted(in_order(), "a", answer);
     let builder = scripted(builder, "b", |_, _| {
         let strange = TransportErrorKind::custom_str("the tachyons ran out");
         assert_eq!(Fault::of_error("eth_chainId", &strange), Fault::Unknown);
@@ -279,7 +279,7 @@ async fn a_look_up_that_answers_garbage_proves_nothing() {
     let send = request(1, "eth_sendRawTransaction", json!([raw]));
     assert!(alclad_core::send::transaction_hash(&send).is_some());
     for garbage in [json!(true), json!("0x1"), json!({ "hash": "0x1" })] {
-        let rotation = scripted(Rotation::builder(), "a", move |call, packet| {
+        let rotation = scripted(in_order(), "a", move |call, packet| {
             let nonce = |id| error(id, -32000, "nonce too low");
             let answer = |id| answer(id, &garbage);
             let answers = if call == 0 { every(&packet, nonce) } else { every(&packet, answer) };

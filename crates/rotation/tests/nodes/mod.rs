@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
-use alclad_rotation::{Endpoint, EndpointState, Rotation};
+use alclad_rotation::{Endpoint, EndpointState, Ordered, Rotation, RotationBuilder};
 use alclad_testkit::{SimChain, SimNode};
 use alloy_json_rpc::{RequestPacket, Response, ResponsePacket};
 use alloy_transport::TransportError;
@@ -21,11 +21,10 @@ impl Nodes {
         let chain = SimChain::new(7);
         chain.mine(20);
         let nodes = [(); 3].map(|()| SimNode::new(&chain));
-        let add = |builder: alclad_rotation::RotationBuilder, (label, node): (&str, &SimNode)| {
+        let add = |builder: RotationBuilder, (label, node): (&str, &SimNode)| {
             builder.endpoint(Endpoint::new(label, node.transport()))
         };
-        let rotation =
-            ["a", "b", "c"].into_iter().zip(&nodes).fold(Rotation::builder(), add).build();
+        let rotation = ["a", "b", "c"].into_iter().zip(&nodes).fold(in_order(), add).build();
         Self { chain, nodes, rotation }
     }
 
@@ -57,6 +56,11 @@ impl Nodes {
     pub fn state(&self, index: usize) -> EndpointState {
         self.rotation.snapshot()[index].state
     }
+}
+
+/// The first that can serve.
+pub fn in_order() -> RotationBuilder {
+    Rotation::builder().with_strategy(Ordered::strict())
 }
 
 pub fn value(answer: &Response) -> Value {

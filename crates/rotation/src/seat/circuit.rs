@@ -1,8 +1,8 @@
-use crate::EndpointState;
+use crate::{EndpointState, strategy::HealthyFor};
 use alclad_core::{EndpointId, Fault, Health, names};
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicU8, AtomicU32, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -53,7 +53,9 @@ pub(crate) struct Circuit {
     /// Counts the times that it was left alone. A result of an attempt that began before the last
     /// of them says nothing about what came after.
     age: AtomicU32,
-    probing: AtomicBool,
+    probing: Arc<AtomicBool>,
+    /// In milliseconds since `epoch`: when it closed last.
+    closed: AtomicU64,
     /// There is something that a success would reset.
     marked: AtomicBool,
     epoch: Instant,
@@ -77,10 +79,10 @@ struct Window {
 }
 
 /// May this endpoint be asked?
-pub(crate) enum Access<'a> {
+pub(crate) enum Access {
     Free,
     /// As the one probe of a half-open circuit.
-    Probe(Probe<'a>),
+    Probe(Probe),
     /// Only if there is nobody else.
     LastResort,
     /// Not before this time has passed.
@@ -90,9 +92,9 @@ pub(crate) enum Access<'a> {
 }
 
 /// The right to ask a half-open endpoint; given back when dropped.
-pub(crate) struct Probe<'a>(&'a AtomicBool);
+pub(crate) struct Probe(Arc<AtomicBool>);
 
-impl Drop for Probe<'_> {
+impl Drop for Probe {
     fn drop(&mut self) {
         self.0.store(false, Relaxed);
     }
@@ -105,14 +107,15 @@ impl Circuit {
             state: AtomicU8::new(CLOSED),
             until: AtomicU64::new(0),
             age: AtomicU32::new(0),
-            probing: AtomicBool::new(false),
+            probing: Arc::default(),
+            closed: AtomicU64::new(0),
             marked: AtomicBool::new(false),
             epoch: Instant::now(),
             record: Mutex::default(),
         }
     }
 
-    pub(crate) fn access(&self) -> Access<'_> {
+    pub(crate) fn access(&self) -> Access {
         let state = self.state.load(Acquire);
         if state == CLOSED {
             return Access::Free;
@@ -124,10 +127,14 @@ impl Circuit {
             REFUSED if !left.is_zero() => Access::Refused,
             _ if !left.is_zero() => Access::LastResort,
             _ => match self.probing.compare_exchange(false, true, AcqRel, Relaxed) {
-                Ok(_) => Access::Probe(Probe(&self.probing)),
+                Ok(_) => Access::Probe(Probe(Arc::clone(&self.probing))),
                 Err(_) => Access::LastResort,
             },
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.load(Relaxed) == CLOSED
     }
 
     /// How often it has been left alone: to be read before an attempt.
@@ -205,8 +212,7 @@ impl Circuit {
 
     /// Leaves it alone for so long, unless it is left alone for longer already.
     fn enter(&self, state: u8, name: &'static str, wait: Duration, fault: Fault) {
-        let until = (self.epoch.elapsed() + wait).as_micros().div_ceil(1000);
-        let until = u64::try_from(until).unwrap_or(u64::MAX);
+        let until = self.at(wait);
         if until <= self.until.fetch_max(until, Relaxed) && !self.left().is_zero() {
             return;
         }
@@ -221,6 +227,8 @@ impl Circuit {
 
     fn close(&self, record: &mut Record) {
         *record = Record::default();
+        self.until.store(0, Relaxed);
+        self.closed.store(self.at(Duration::ZERO), Relaxed);
         self.state.store(CLOSED, Release);
         self.marked.store(false, Relaxed);
         tracing::info!(endpoint = %self.id, state = "closed", "endpoint serves again");
@@ -231,6 +239,14 @@ impl Circuit {
         let endpoint = self.id.to_string();
         metrics::counter!(names::HEALTH_TRANSITIONS, names::ENDPOINT => endpoint, names::STATE => state)
             .increment(1);
+    }
+
+    /// Forgets all that went wrong.
+    pub(crate) fn reset(&self) {
+        let mut record = self.record();
+        if self.state.load(Relaxed) != CLOSED {
+            self.close(&mut record);
+        }
     }
 
     pub(crate) fn snapshot(&self) -> EndpointState {
@@ -244,6 +260,12 @@ impl Circuit {
         }
     }
 
+    /// So long from now, in milliseconds since `epoch`, rounded up.
+    fn at(&self, wait: Duration) -> u64 {
+        let at = (self.epoch.elapsed() + wait).as_micros().div_ceil(1000);
+        u64::try_from(at).unwrap_or(u64::MAX)
+    }
+
     /// How long the state lasts.
     fn left(&self) -> Duration {
         Duration::from_millis(self.until.load(Relaxed)).saturating_sub(self.epoch.elapsed())
@@ -251,6 +273,18 @@ impl Circuit {
 
     fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HealthyFor for Circuit {
+    fn healthy_for(&self) -> Duration {
+        match self.is_closed() {
+            true => self
+                .epoch
+                .elapsed()
+                .saturating_sub(Duration::from_millis(self.closed.load(Relaxed))),
+            false => Duration::ZERO,
+        }
     }
 }
 

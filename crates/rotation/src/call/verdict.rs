@@ -1,19 +1,8 @@
-use crate::{
-    call::{Call, Indices},
-    seat::Seat,
+use crate::call::{Answered, Call, Indices, leg::Attempt, route::Suspect};
+use alclad_core::{
+    BlockRef, Edge, Fault, Health, Limiter, Member, Outcome, Unsupported, names, note, send,
 };
-use alclad_core::{BlockRef, Fault, Health, Limiter, Notes, Outcome, Tag, Unsupported, note, send};
-use alloy_json_rpc::ResponsePacket;
-use alloy_transport::TransportError;
 use std::time::Duration;
-
-/// One packet sent to one endpoint.
-#[derive(Clone, Copy)]
-pub(crate) struct Attempt {
-    pub(crate) seat: usize,
-    /// The age of the endpoint's circuit when it was sent.
-    pub(crate) age: u32,
-}
 
 /// What a member's answer says about its endpoint.
 enum Verdict {
@@ -23,21 +12,16 @@ enum Verdict {
     Undecided,
 }
 
-impl Call<'_> {
+impl Call {
     /// Judges what an endpoint said to the members that it was asked about.
-    pub(crate) async fn judge(
-        &mut self,
-        attempt: Attempt,
-        members: &[usize],
-        answer: Result<ResponsePacket, TransportError>,
-        notes: &Notes,
-    ) {
-        let seat = &self.shared.seats[attempt.seat];
+    pub(crate) async fn judge(&mut self, attempt: &Attempt, (answer, notes): Answered) {
+        let asked: Indices = self.open(&attempt.members).collect();
         let answered = answer.is_ok();
-        self.members.absorb(members, answer, notes, self.shared.classifier.as_deref());
+        let classifier = self.roster.shared.classifier.clone();
+        self.members.absorb(&asked, answer, &notes, classifier.as_deref());
         let (mut good, mut bad, mut unsupported) = (false, None, Indices::new());
-        for index in members {
-            self.look_up(*index, seat).await;
+        for index in &asked {
+            self.look_up(*index, attempt).await;
             if self.members[*index].open_fault() == Some(METHOD_UNSUPPORTED) {
                 unsupported.push(*index);
             }
@@ -48,26 +32,41 @@ impl Call<'_> {
             }
         }
         // A batch that is refused as a whole says nothing about its methods.
-        if unsupported.len() < members.len() || members.len() == 1 {
-            for index in unsupported {
-                seat.remember_unsupported(self.members[index].question().name());
-            }
+        if unsupported.len() < asked.len() || asked.len() == 1 {
+            let methods = &attempt.seat.methods;
+            unsupported
+                .iter()
+                .for_each(|index| methods.refused(self.members[*index].question().name()));
         }
-        // However many members a packet has, it is one success or one failure.
+        self.credit(attempt, answered, good, bad);
+    }
+
+    /// However many members a packet has, it is one success or one failure.
+    fn credit(&self, attempt: &Attempt, answered: bool, good: bool, bad: Option<Fault>) {
         match bad {
             // One method may be refused by an endpoint that answers others.
             Some(fault) if answered && good && fault.health() == Health::ParkLong => {}
-            Some(fault) => {
-                seat.circuit.fail(fault, fault.health(), attempt.age, seat.requests());
+            Some(fault) => attempt.fail(fault, fault.health()),
+            None if good => {
+                attempt.seat.circuit.succeed(attempt.age);
+                if attempt.is_hedge {
+                    let endpoint = attempt.seat.id.to_string();
+                    metrics::counter!(names::HEDGES_WON, names::ENDPOINT => endpoint).increment(1);
+                }
+                if let Some(latency) = attempt.waited {
+                    attempt.seat.load.observe(latency);
+                    self.time(&attempt.members, latency);
+                }
             }
-            None if good => seat.circuit.succeed(attempt.age),
             None => {}
         }
     }
 
-    /// Decides a send by its hash, for which the endpoint may have to be asked.
-    async fn look_up(&mut self, index: usize, seat: &Seat) {
+    /// Decides a send by its hash, for which an endpoint may have to be asked.
+    async fn look_up(&mut self, index: usize, attempt: &Attempt) {
         if let Some(lookup) = send::resolve(&mut self.members[index]) {
+            let reader = self.roster.reader(&lookup.packet(), attempt.index);
+            let seat = &self.roster.seats[reader.unwrap_or(attempt.index)];
             let sent = seat.send(lookup.packet());
             let (answer, _) = note::capture_at(seat.id.clone(), sent).await;
             lookup.settle(&mut self.members[index], answer);
@@ -75,26 +74,11 @@ impl Call<'_> {
     }
 
     /// Closes the member, or leaves it open for the next endpoint.
-    fn decide(&mut self, index: usize, attempt: Attempt, answered: bool) -> Verdict {
-        self.routes[index].asked.push(attempt.seat);
+    fn decide(&mut self, index: usize, attempt: &Attempt, answered: bool) -> Verdict {
         match self.members[index].outcome() {
             Some(Outcome::Fault(fault)) => self.decide_fault(index, attempt, fault, answered),
-            Some(Outcome::Null) if self.is_suspicious(index) => {
-                let likely = self.names_no_block(index);
-                let route = &mut self.routes[index];
-                route.null = self.members[index].last_answer().cloned();
-                route.null_is_likely = likely;
-                Verdict::Good
-            }
-            outcome => {
-                self.members[index].close();
-                self.convict(index);
-                // A `null` that was refuted has cost nothing: to doubt it was right.
-                let null = self.routes[index].null.take();
-                let refuted = null.is_some() && outcome != Some(Outcome::Null);
-                if refuted && self.routes[index].null_is_likely {
-                    self.shared.budget.give_back(1);
-                }
+            _ => {
+                self.weigh(index, attempt);
                 Verdict::Good
             }
         }
@@ -103,7 +87,7 @@ impl Call<'_> {
     fn decide_fault(
         &mut self,
         index: usize,
-        attempt: Attempt,
+        attempt: &Attempt,
         fault: Fault,
         answered: bool,
     ) -> Verdict {
@@ -113,13 +97,28 @@ impl Call<'_> {
             true => Verdict::Undecided,
             false => self.hold_against(index, attempt, fault, answered),
         };
+        let others = self.legs.iter().any(|other| other.members.contains(&index));
         let (member, route) = (&self.members[index], &mut self.routes[index]);
-        let unknown = answered && fault == Fault::Unknown;
+        let is_above_head = fault == Fault::InvalidRequest && begins_at_a_height(member);
+        let unknown = answered && (fault == Fault::Unknown || is_above_head);
         let agreed = unknown && route.agrees(member.last_answer());
         if unknown {
             route.unknown = member.last_answer().cloned();
         }
-        if once || agreed || !fault.other() || !member.question().method().may_replay(&fault) {
+        if fault == Fault::MissingData {
+            route.lacking.push(attempt.index);
+        }
+        let may_ask =
+            is_above_head || fault.other() && member.question().method().may_replay(&fault);
+        let is_final = !may_ask;
+        if is_final {
+            route.rejections += 1;
+        }
+        // Of those that were sent a transaction at once, one may yet accept it.
+        let is_open_question = others
+            && member.question().method().is_send()
+            && 2 * route.rejections <= route.asked.len();
+        if once || agreed || is_final && !is_open_question {
             self.close(index);
         }
         verdict
@@ -129,11 +128,11 @@ impl Call<'_> {
     fn hold_against(
         &mut self,
         index: usize,
-        attempt: Attempt,
+        attempt: &Attempt,
         fault: Fault,
         answered: bool,
     ) -> Verdict {
-        self.shared.seats[attempt.seat].count(fault);
+        attempt.seat.count(fault);
         match fault.health() {
             // Our own doing: nobody was asked.
             Health::Nothing if !answered || is_local(fault) => Verdict::Undecided,
@@ -142,7 +141,8 @@ impl Call<'_> {
             // when another endpoint answers the same call.
             Health::Failure if !answered || fault == Fault::Malformed => Verdict::Bad(fault),
             Health::Failure | Health::Suspect => {
-                self.routes[index].suspects.push((attempt, fault));
+                let suspect = Suspect { seat: attempt.index, age: attempt.age, fault };
+                self.routes[index].suspects.push(suspect);
                 Verdict::Undecided
             }
             _ => Verdict::Bad(fault),
@@ -150,30 +150,15 @@ impl Call<'_> {
     }
 
     /// The member was answered well: who failed it before has failed indeed.
-    fn convict(&mut self, index: usize) {
-        for (attempt, fault) in std::mem::take(&mut self.routes[index].suspects) {
-            if !self.convicted.contains(&attempt.seat) {
-                self.convicted.push(attempt.seat);
-                let seat = &self.shared.seats[attempt.seat];
-                seat.circuit.fail(fault, Health::Failure, attempt.age, seat.requests());
+    pub(crate) fn convict(&mut self, index: usize) {
+        for Suspect { seat: index, age, fault } in std::mem::take(&mut self.routes[index].suspects)
+        {
+            if !self.convicted.contains(&index) {
+                self.convicted.push(index);
+                let seat = &self.roster.seats[index];
+                seat.circuit.fail(fault, Health::Failure, age, seat.load.requests());
             }
         }
-    }
-
-    /// `null` where another endpoint may have an answer.
-    fn is_suspicious(&self, index: usize) -> bool {
-        let question = self.members[index].question();
-        let Some(request) = question.request() else { return false };
-        !question.method().null_is_answer
-            && self.routes[index].null.is_none()
-            && question.options().is_none_or(|o| !o.no_retry)
-            && BlockRef::of_request(request) != BlockRef::Tag(Tag::Pending)
-    }
-
-    /// As a pending receipt that is polled.
-    fn names_no_block(&self, index: usize) -> bool {
-        let request = self.members[index].question().request();
-        request.is_none_or(|request| BlockRef::of_request(request) == BlockRef::None)
     }
 }
 
@@ -181,6 +166,13 @@ const METHOD_UNSUPPORTED: Fault = Fault::Unsupported { what: Unsupported::Method
 
 const fn is_local(fault: Fault) -> bool {
     matches!(fault, Fault::RateLimited { by: Limiter::Local, .. })
+}
+
+/// Logs from a height to the head: to an endpoint that has not reached it they seem to end before
+/// they begin.
+fn begins_at_a_height(member: &Member) -> bool {
+    let block = member.question().request().map(BlockRef::of_request);
+    matches!(block, Some(BlockRef::Range(Edge::Number(_), Edge::Tag(_))))
 }
 
 /// The fault after which the endpoint is left alone for longer.

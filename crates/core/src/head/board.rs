@@ -1,0 +1,202 @@
+//! What all endpoints have shown, and what follows from it.
+
+use super::{
+    Orphan, Seen, Sighting, WINDOW,
+    pace::Pace,
+    view::{Standing, View},
+};
+use alloy_primitives::B256;
+use smallvec::SmallVec;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// A head that was seen within this time counts, also where three blocks take less.
+const FRESH: Duration = Duration::from_secs(10);
+/// A claim this many blocks above the served head is never far.
+const LEAP: u64 = 64;
+/// Nor is one as far as the blocks of this time.
+const LEAP_TIME: Duration = Duration::from_secs(60);
+/// An endpoint may be one block behind, and as many as fit into this time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+pub(super) struct Board {
+    pub(super) views: Vec<View>,
+    pub(super) served: Option<u64>,
+    /// When an endpoint last showed the served head or a newer block.
+    pub(super) confirmed: Option<Instant>,
+    pub(super) safe: Option<u64>,
+    pub(super) finalized: Option<u64>,
+    pub(super) pace: Pace,
+}
+
+impl Board {
+    pub(super) fn find(&self, standing: &Arc<Standing>) -> Option<usize> {
+        self.views.iter().position(|view| Arc::ptr_eq(&view.standing, standing))
+    }
+
+    pub(super) fn saw(
+        &mut self,
+        standing: &Arc<Standing>,
+        sighting: &Sighting,
+    ) -> (Seen, Vec<Orphan>) {
+        let nothing = (Seen::Ordinary, Vec::new());
+        let Some(index) = self.find(standing) else { return nothing };
+        let Some(top) = sighting.top().filter(|top| *top != u64::MAX) else { return nothing };
+        let now = Instant::now();
+        let (reach, leap) = (self.reach(index), self.leap(now));
+        let far = top > reach.saturating_add(leap);
+        if far && !self.is_believed(index, top, leap) && !self.is_followed(index, top, leap) {
+            self.views[index].claim = Some((top, now));
+            return (Seen::FarAhead, Vec::new());
+        }
+        self.views[index].believed |= far;
+        let orphaned = self.views[index].take(sighting, now);
+        self.settle(now);
+        if let Some((block, served)) = sighting.block.zip(self.served) {
+            self.pace.stamp(&block, served);
+        }
+        self.catch_up(index, now);
+        let seen = match standing.lag() {
+            0 => Seen::Ordinary,
+            lag => Seen::Behind(lag),
+        };
+        (seen, orphaned)
+    }
+
+    pub(super) fn lacks(&mut self, standing: &Arc<Standing>, number: u64) -> Vec<Orphan> {
+        let Some(index) = self.find(standing) else { return Vec::new() };
+        let Some(highest) = number.checked_sub(1) else { return Vec::new() };
+        let view = &mut self.views[index];
+        if view.head().is_some_and(|head| number <= head.saturating_sub(WINDOW)) {
+            return Vec::new();
+        }
+        let orphaned = view.lower_to(highest);
+        self.settle(Instant::now());
+        let others = self.head_of_others(index, Instant::now());
+        let proven = others.map_or(0, |others| others.saturating_sub(highest));
+        standing.set_lag(proven.max(standing.lag()), self.patience());
+        orphaned
+    }
+
+    pub(super) fn confirm(&mut self, standing: &Arc<Standing>) {
+        if let Some(index) = self.find(standing) {
+            self.views[index].believe();
+            self.settle(Instant::now());
+        }
+    }
+
+    pub(super) fn leave(&mut self, standing: &Arc<Standing>) {
+        self.views.retain(|view| !Arc::ptr_eq(&view.standing, standing));
+        self.settle(Instant::now());
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.views.iter_mut().for_each(View::forget);
+        let (views, pace) = (std::mem::take(&mut self.views), self.pace.forgotten());
+        *self = Self { views, pace, ..Self::default() };
+    }
+
+    pub(super) fn hash_at(&self, number: u64) -> Option<B256> {
+        let hashes = || self.views.iter().filter_map(|view| view.trail.hash_at(number));
+        let votes = |hash: &B256| hashes().filter(|other| other == hash).count();
+        hashes().find(|hash| votes(hash) * 2 > hashes().count())
+    }
+
+    /// The height from which a claim may be far: its own, or that of the others if that is higher.
+    /// Where nobody else has shown any, none is.
+    fn reach(&self, index: usize) -> u64 {
+        let mut views = self.views.iter().enumerate();
+        let compared = views.any(|(other, view)| other != index && view.head().is_some());
+        let reach = self.served.filter(|_| compared).unwrap_or(u64::MAX);
+        reach.max(self.views[index].head().unwrap_or_default())
+    }
+
+    /// Whether it goes on from a head that was believed.
+    fn is_believed(&self, index: usize, top: u64, leap: u64) -> bool {
+        let view = &self.views[index];
+        view.believed && view.head().is_some_and(|head| top <= head.saturating_add(leap))
+    }
+
+    /// Whether others are about there too, or claim it: then they are believed as well.
+    fn is_followed(&mut self, index: usize, top: u64, leap: u64) -> bool {
+        let is_near = |view: &View| {
+            let claim = view.claim.map(|(claim, _)| claim);
+            claim.or(view.head()).is_some_and(|height| height.abs_diff(top) <= leap)
+        };
+        let others = self.views.iter_mut().enumerate();
+        let followers = others.filter(|(other, view)| *other != index && is_near(view));
+        followers.map(|(_, view)| view.believe()).count() > 0
+    }
+
+    /// How far above the served head an endpoint may be.
+    fn leap(&self, now: Instant) -> u64 {
+        let silence = self.confirmed.map_or(Duration::ZERO, |at| now.duration_since(at));
+        LEAP.max(self.pace.blocks_in(silence.saturating_mul(2))).max(self.pace.blocks_in(LEAP_TIME))
+    }
+
+    fn patience(&self) -> u64 {
+        1 + self.pace.blocks_in(PATIENCE)
+    }
+
+    /// Draws the conclusions after something has changed, or was confirmed.
+    fn settle(&mut self, now: Instant) {
+        let fresh = self.views.iter().filter(|view| self.is_fresh(view, now));
+        let mut heads: SmallVec<[u64; 8]> = fresh.filter_map(View::head).collect();
+        if let Some(served) = majority(&mut heads) {
+            let shown = self.views.iter().filter(|view| view.head() >= Some(served));
+            let shown = shown.filter_map(|view| view.seen).max();
+            let before = self.confirmed.filter(|_| self.served == Some(served));
+            self.confirmed = shown.max(before);
+            self.served = Some(served);
+            self.pace.progress(served, heads.len(), now);
+        }
+        self.safe = self.safe.max(self.majority_of(|view| view.safe));
+        self.finalized = self.finalized.max(self.majority_of(|view| view.finalized));
+        self.measure(now);
+    }
+
+    fn majority_of(&self, told: impl Fn(&View) -> Option<u64>) -> Option<u64> {
+        majority(&mut self.views.iter().filter_map(told).collect::<SmallVec<[u64; 8]>>())
+    }
+
+    fn is_fresh(&self, view: &View, now: Instant) -> bool {
+        let fresh = FRESH.max(self.pace.block_time().saturating_mul(3));
+        view.seen.is_some_and(|at| now.duration_since(at) <= fresh)
+    }
+
+    /// What an endpoint is measured against: the newest block that more than half of the others
+    /// have. So one of two that lags is found, and does not hold the other one back.
+    fn head_of_others(&self, index: usize, now: Instant) -> Option<u64> {
+        let others = self.views.iter().enumerate().filter(|(other, _)| *other != index);
+        let fresh = others.map(|(_, view)| view).filter(|view| self.is_fresh(view, now));
+        majority(&mut fresh.filter_map(View::head).collect::<SmallVec<[u64; 8]>>())
+    }
+
+    /// Compares those that told their `latest` within one block time.
+    fn measure(&self, now: Instant) {
+        let (moment, patience) = (self.pace.block_time(), self.patience());
+        for (index, view) in self.views.iter().enumerate() {
+            let told = view.told.is_some_and(|at| now.duration_since(at) < moment);
+            let compared = view.head().filter(|_| told).zip(self.head_of_others(index, now));
+            if let Some((head, others)) = compared {
+                view.standing.set_lag(others.saturating_sub(head), patience);
+            }
+        }
+    }
+
+    /// What it has shown proves that it is at most so far behind, be its `latest` old.
+    fn catch_up(&self, index: usize, now: Instant) {
+        let View { standing, .. } = &self.views[index];
+        let others = self.head_of_others(index, now);
+        let Some((others, head)) = others.zip(standing.head.get()) else { return };
+        let lag = standing.lag().min(others.saturating_sub(head));
+        standing.set_lag(lag, self.patience());
+    }
+}
+
+/// The highest that more than half of them have reached.
+fn majority(heights: &mut [u64]) -> Option<u64> {
+    heights.sort_unstable_by(|one, other| other.cmp(one));
+    heights.get(heights.len() / 2).copied()
+}

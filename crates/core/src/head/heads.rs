@@ -1,0 +1,146 @@
+//! What all that share a chain's knowledge hold.
+
+use super::{Lookout, Orphan, board::Board, view::Height};
+use crate::EndpointId;
+use alloy_primitives::B256;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// What has been seen of a chain's head, at each endpoint and in all. Clones are handles on the
+/// same knowledge.
+///
+/// It asks nobody: it is fed with the answers that pass by ([`Lookout::saw`]), and says how old
+/// its knowledge is ([`age`](Self::age)). Reading [`latest`](Self::latest) is an atomic load.
+#[derive(Clone, Default)]
+pub struct Heads(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    latest: Height,
+    board: Mutex<Board>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+type Listener = Arc<dyn Fn(&Reorg) + Send + Sync>;
+
+/// Blocks that an endpoint has shown and that are no longer on its chain.
+///
+/// It names every block that *may* have been replaced: all that is not known to link to what the
+/// endpoint shows now. An endpoint whose `latest` goes back reports the blocks above it, also if it
+/// will show the same ones again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reorg {
+    /// Who showed it.
+    pub endpoint: EndpointId,
+    /// The lowest height whose block was replaced.
+    pub from: u64,
+    /// Heights and hashes of the blocks that were replaced, lowest first.
+    pub orphaned: Vec<(u64, B256)>,
+}
+
+impl Heads {
+    /// Nothing has been seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long a block takes on this chain; at least a millisecond.
+    ///
+    /// Not given, it is learnt: from the timestamps of the blocks that were seen, else from the
+    /// served head's progress. Until then it is 12 seconds, as on Ethereum.
+    #[must_use]
+    pub fn with_block_time(self, block_time: Duration) -> Self {
+        self.board().pace.give(block_time);
+        self
+    }
+
+    /// A place for this endpoint, which it leaves when the last clone of the lookout is dropped.
+    pub fn enrol(&self, endpoint: EndpointId) -> Lookout {
+        Lookout::new(endpoint, self.clone())
+    }
+
+    /// The served head: the newest block that more than half of the endpoints have.
+    ///
+    /// Only those count that showed their head within three block times, or within ten seconds if
+    /// that is longer. If there is none, the last served head stands. It goes back when they do.
+    pub fn latest(&self) -> Option<u64> {
+        self.0.latest.get()
+    }
+
+    /// The highest safe block that more than half of the endpoints that told one have reached. It
+    /// never goes back.
+    pub fn safe(&self) -> Option<u64> {
+        self.board().safe
+    }
+
+    /// The highest final block that more than half of the endpoints that told one have reached. It
+    /// never goes back.
+    pub fn finalized(&self) -> Option<u64> {
+        self.board().finalized
+    }
+
+    /// The canonical hash at this height: what more than half of the endpoints that know one say.
+    ///
+    /// An endpoint knows the hashes that it has shown among its newest 128 heights, until it shows
+    /// something that does not link to them. A block that was replaced while nobody looked stands
+    /// until its endpoint shows another in its place, or one whose parent it is not.
+    pub fn hash_at(&self, number: u64) -> Option<B256> {
+        self.board().hash_at(number)
+    }
+
+    /// How long ago an endpoint last showed the served head or a newer block.
+    pub fn age(&self) -> Option<Duration> {
+        self.board().confirmed.map(|at| at.elapsed())
+    }
+
+    /// How long a block takes: [given](Self::with_block_time), learnt, or 12 seconds.
+    pub fn block_time(&self) -> Duration {
+        self.board().pace.block_time()
+    }
+
+    /// Calls this at every reorg that an endpoint shows, at once, inside the call that observed it.
+    ///
+    /// It may call back. It lives as long as this knowledge.
+    pub fn on_reorg(&self, listener: impl Fn(&Reorg) + Send + Sync + 'static) {
+        self.listeners().push(Arc::new(listener));
+    }
+
+    /// Forgets all that was seen, because the chain was verified anew. A given block time, the
+    /// endpoints' places and the listeners stay; nobody is told of a reorg.
+    pub fn forget(&self) {
+        self.change(|board| board.forget());
+    }
+
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        let mut board = self.board();
+        let changed = change(&mut board);
+        self.0.latest.set(board.served);
+        changed
+    }
+
+    /// No lock is held while a listener runs.
+    pub(super) fn report(&self, endpoint: &EndpointId, orphaned: Vec<Orphan>) {
+        let Some(&(from, _)) = orphaned.first() else { return };
+        let reorg = Reorg { endpoint: endpoint.clone(), from, orphaned };
+        let listeners = self.listeners().clone();
+        listeners.iter().for_each(|listener| listener(&reorg));
+    }
+}
+
+impl fmt::Debug for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heads").field("latest", &self.latest()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+use crate::{
+    Endpoint, LeastLatency, Rotation, Sends, Strategy,
+    call::Hedging,
+    endpoint::Parts,
+    filters::Filters,
+    freshness::Freshness,
+    polling::Polling,
+    roster::{Roster, Shared},
+    rotation::unique,
+    seat::Seat,
+};
+use alclad_core::{Budget, Classify, Heads, UniqueIds};
+use alloy_transport::Transport;
+use std::{fmt, sync::Arc, time::Duration};
+use tower::Layer;
+
+/// What hedges and confirmations may add, as a share of all calls.
+const SPARE_SHARE: f64 = 0.05;
+/// What they may add at once, after a quiet time.
+const SPARE_RESERVE: u32 = 20;
+/// How long one attempt may take, if nobody says: alclad's timeout layer has the same default.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Puts a [`Rotation`] together.
+pub struct RotationBuilder {
+    endpoints: Vec<Parts>,
+    strategy: Box<dyn Strategy>,
+    sends: Sends,
+    hedged: bool,
+    attempt_timeout: Duration,
+    heads: Heads,
+    polled: bool,
+    budget: Budget,
+    classifier: Option<Arc<dyn Classify>>,
+}
+
+// === impl RotationBuilder ===
+
+impl RotationBuilder {
+    /// Adds an endpoint. Their order is that of an ordered strategy.
+    ///
+    /// A label that is taken already gets a number: the second `own` is `own#2`.
+    #[must_use]
+    pub fn endpoint<T, L>(mut self, endpoint: Endpoint<T, L>) -> Self
+    where
+        T: Transport,
+        L: Layer<UniqueIds<T>>,
+        L::Service: Transport + Clone,
+    {
+        let mut parts = endpoint.into_parts();
+        parts.id = unique(parts.id, |id| self.endpoints.iter().any(|other| other.id == *id));
+        self.endpoints.push(parts);
+        self
+    }
+
+    /// Adds many endpoints.
+    #[must_use]
+    pub fn endpoints<T, L>(self, endpoints: impl IntoIterator<Item = Endpoint<T, L>>) -> Self
+    where
+        T: Transport,
+        L: Layer<UniqueIds<T>>,
+        L::Service: Transport + Clone,
+    {
+        endpoints.into_iter().fold(self, Self::endpoint)
+    }
+
+    /// Which of the endpoints of a tier is asked; by default [`LeastLatency`].
+    #[must_use]
+    pub fn with_strategy(mut self, strategy: impl Strategy + 'static) -> Self {
+        self.strategy = Box::new(strategy);
+        self
+    }
+
+    /// To how many endpoints a transaction is sent at once; by default to one.
+    #[must_use]
+    pub const fn with_sends(mut self, sends: Sends) -> Self {
+        self.sends = sends;
+        self
+    }
+
+    /// Never asks a second endpoint because the first is late.
+    #[must_use]
+    pub const fn without_hedging(mut self) -> Self {
+        self.hedged = false;
+        self
+    }
+
+    /// How long one attempt may take in the endpoints' rings; by default 10 s, as in alclad's
+    /// timeout layer. A call is hedged at the latest after half of it.
+    #[must_use]
+    pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The time between two blocks; by default it is learnt, and is 12 s until then.
+    #[must_use]
+    pub fn with_block_time(mut self, block_time: Duration) -> Self {
+        self.heads = self.heads.with_block_time(block_time);
+        self
+    }
+
+    /// Asks each endpoint for its head about once per block time, unless its answers have told it
+    /// anyway. So it is known also of those that are not asked otherwise.
+    ///
+    /// The task that asks begins with the first call and ends with the rotation.
+    #[must_use]
+    pub const fn with_head_polling(mut self) -> Self {
+        self.polled = true;
+        self
+    }
+
+    /// The budget on which failovers draw; see [`Rotation::budget`].
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Asks this classifier about every fault before alclad's own table.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: impl Classify + 'static) -> Self {
+        self.classifier = Some(Arc::new(classifier));
+        self
+    }
+
+    /// The rotation. Without any endpoint its every call ends in
+    /// [`NoEndpoint`](alclad_core::error::NoEndpoint).
+    pub fn build(self) -> Rotation {
+        let seat = |(number, parts)| Arc::new(Seat::new(parts, number, &self.heads));
+        let seats = self.endpoints.into_iter().enumerate().map(seat).collect();
+        let shared = Shared {
+            budget: self.budget,
+            spare: Budget::new(SPARE_SHARE, SPARE_RESERVE),
+            classifier: self.classifier,
+            strategy: self.strategy,
+            hedging: self.hedged.then(|| Hedging::new(self.attempt_timeout)),
+            sends: self.sends,
+            freshness: Freshness::new(self.heads.clone()),
+            filters: Filters::default(),
+        };
+        let roster = Roster::new(Arc::new(shared), seats, None);
+        Rotation::new(roster, self.polled.then(Polling::default))
+    }
+}
+
+impl Default for RotationBuilder {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            strategy: Box::new(LeastLatency::new()),
+            sends: Sends::One,
+            hedged: true,
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            heads: Heads::new(),
+            polled: false,
+            budget: Budget::default(),
+            classifier: None,
+        }
+    }
+}
+
+impl fmt::Debug for RotationBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.endpoints.iter().map(|parts| &parts.id);
+        f.debug_struct("RotationBuilder")
+            .field("endpoints", &ids.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

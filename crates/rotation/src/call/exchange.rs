@@ -1,0 +1,107 @@
+use crate::seat::{Seat, circuit::Probe};
+use alclad_core::{
+    Fault, Health, Notes,
+    note::{self, Capture},
+};
+use alloy_json_rpc::{RequestPacket, ResponsePacket};
+use alloy_transport::{TransportError, TransportFut};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+
+/// How long the answer to a call that was answered elsewhere is still waited for, if no timeout
+/// of the endpoint's own ends it before.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// One packet on its way to one endpoint and back. Dropping it gives up.
+pub(crate) struct Exchange {
+    pub(crate) seat: Arc<Seat>,
+    /// The age of the endpoint's circuit when it was sent.
+    pub(crate) age: u32,
+    /// Held while a half-open endpoint is asked.
+    pub(crate) probe: Option<Probe>,
+    /// When we began to wait: an endpoint that answers at once is not timed.
+    since: Option<Instant>,
+    answer: Capture<TransportFut<'static>>,
+}
+
+/// What an endpoint said, or what became of it.
+pub(crate) type Answered = (Result<ResponsePacket, TransportError>, Notes);
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(crate) fn begin(seat: &Arc<Seat>, packet: RequestPacket, probe: Option<Probe>) -> Self {
+        seat.load.begin();
+        let answer = note::capture_at(seat.id.clone(), seat.send(packet));
+        Self { seat: Arc::clone(seat), age: seat.circuit.age(), probe, since: None, answer }
+    }
+
+    /// How long it has been waited for.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.since.map(|since| since.elapsed())
+    }
+
+    /// Leaves it to end in a task of its own, for nobody waits for it any more. An HTTP/1.1
+    /// connection is lost when the call on it is dropped, and how it ends tells of the endpoint.
+    pub(crate) fn finish_quietly(mut self) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.probe = None;
+            runtime.spawn(async move {
+                let ended = timeout(LINGER, &mut self).await;
+                self.learn(ended.ok());
+            });
+        }
+    }
+
+    /// Whoever asked has an answer: only what is certain counts for or against the endpoint.
+    pub(crate) fn learn(&self, ended: Option<Answered>) {
+        match ended {
+            Some((Ok(packet), _)) if packet.is_success() => {
+                self.waited().inspect(|latency| self.seat.load.observe(*latency));
+                self.seat.circuit.succeed(self.age);
+            }
+            Some((Ok(_), _)) => {}
+            Some((Err(error), _)) => self.hold_against(Fault::of_error("", &error)),
+            None => self.hold_against(Fault::Timeout),
+        }
+    }
+
+    fn hold_against(&self, fault: Fault) {
+        self.seat.count(fault);
+        if fault.health() != Health::Nothing {
+            self.fail(fault, fault.health());
+        }
+    }
+
+    /// Its endpoint has failed.
+    pub(crate) fn fail(&self, fault: Fault, health: Health) {
+        self.seat.circuit.fail(fault, health, self.age, self.seat.load.requests());
+    }
+}
+
+impl Future for Exchange {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
+        let polled = Pin::new(&mut self.answer).poll(cx);
+        if polled.is_pending() && self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+        polled
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.seat.load.end();
+    }
+}

@@ -1,0 +1,133 @@
+use crate::{
+    call::{
+        Call, Leg,
+        route::{Next, Standing},
+    },
+    seat::Digest,
+};
+use alclad_core::{Method, names};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// No call is asked twice before so long.
+const FLOOR: Duration = Duration::from_millis(2);
+/// So many good answers must have been timed before a time is thought late.
+const COLD: u64 = 20;
+/// The class of all batches, after the rows of the single methods.
+const BATCH: usize = Method::ROWS;
+
+/// When an answer is late: by method, from the times of good answers.
+pub(crate) struct Hedging {
+    attempt_timeout: Duration,
+    times: Box<[OnceLock<Box<Digest>>]>,
+}
+
+// === impl Hedging ===
+
+impl Hedging {
+    pub(crate) fn new(attempt_timeout: Duration) -> Self {
+        Self { attempt_timeout, times: (0..=BATCH).map(|_| OnceLock::new()).collect() }
+    }
+
+    fn observe(&self, class: usize, latency: Duration) {
+        self.times[class].get_or_init(|| Box::new(Digest::new())).record(latency);
+    }
+
+    /// Twice the 90th percentile, so that a tail on one call in ten does not move it, and at most
+    /// four times the median, so that a longer one does not either.
+    fn delay(&self, class: usize) -> Option<Duration> {
+        let times = self.times[class].get().filter(|times| times.count() >= COLD)?;
+        let (median, p90) = (times.quantile(0.5)?, times.quantile(0.9)?);
+        let late = (2 * p90).min(4 * median).min(self.attempt_timeout / 2);
+        Some(late.max(FLOOR))
+    }
+}
+
+/// Goes off when an answer is late, and again after each further such time.
+pub(crate) struct Alarm {
+    delay: Duration,
+    rings: u32,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
+
+    fn set_again(&mut self) {
+        self.rings += 1;
+        let wait = self.delay * (self.rings / 8).max(1);
+        self.sleep.as_mut().reset(Instant::now() + wait);
+    }
+}
+
+impl Call {
+    pub(crate) fn set_alarm(&mut self, members: &[usize]) {
+        let Some(hedging) = &self.roster.shared.hedging else { return };
+        let delay = self.class(members).and_then(|class| hedging.delay(class));
+        self.alarm = delay.map(|delay| {
+            let sleep = Box::pin(sleep_until(Instant::now() + delay));
+            Alarm { delay, rings: 0, sleep }
+        });
+    }
+
+    /// Takes note how long a good answer took.
+    pub(crate) fn time(&self, members: &[usize], latency: Duration) {
+        if let (Some(hedging), Some(class)) = (&self.roster.shared.hedging, self.class(members)) {
+            hedging.observe(class, latency);
+        }
+    }
+
+    /// What kind of packet it is, for the time that it takes; nothing if it may not be asked
+    /// twice at once.
+    fn class(&self, members: &[usize]) -> Option<usize> {
+        let question = |index: &usize| self.members[*index].question();
+        let may_hedge = |index: &usize| {
+            let once =
+                question(index).options().is_some_and(|o| o.no_retry || o.endpoint.is_some());
+            question(index).method().hedged && !once
+        };
+        match members {
+            members if self.roster.seats.len() < 2 || !members.iter().all(may_hedge) => None,
+            [index] => Some(question(index).method().row()),
+            _ => Some(BATCH),
+        }
+    }
+
+    /// The answer is late: asks a second endpoint, if that is allowed now. The first good answer
+    /// wins, and the other one ends unheeded.
+    ///
+    /// The first time half of the reserve is left for those that are later still: so when more
+    /// calls are late than the budget has, it is spent on the latest.
+    pub(crate) fn hedge(&mut self) {
+        let Some(alarm) = &mut self.alarm else { return };
+        let [leg] = &self.legs[..] else { return self.alarm = None };
+        let is_early = alarm.rings == 0;
+        alarm.set_again();
+        let members = leg.members.clone();
+        let Some(request) = self.members[members[0]].question().request() else { return };
+        let Next::Ask(pick) = self.routes[members[0]].next(request, &self.roster) else { return };
+        let spare = &self.roster.shared.spare;
+        let is_good = pick.standing == Standing::Good && pick.probe.is_none();
+        let is_allowed = is_good
+            && match is_early {
+                true => spare.withdraw_spare(members.len()),
+                false => spare.withdraw_all(members.len()),
+            };
+        if is_allowed {
+            let first = &self.legs[0].exchange.seat;
+            first.count_hedge();
+            metrics::counter!(names::HEDGES, names::ENDPOINT => first.id.to_string()).increment(1);
+            let leg = self.send(pick, members);
+            self.legs.push(Leg { is_hedge: true, ..leg });
+            self.alarm = None;
+        }
+    }
+}

@@ -1,0 +1,318 @@
+mod doubt;
+mod exchange;
+mod hedge;
+mod leg;
+mod route;
+mod survey;
+mod verdict;
+
+pub(crate) use exchange::{Answered, Exchange};
+pub(crate) use hedge::Hedging;
+pub(crate) use leg::Leg;
+
+use crate::roster::Roster;
+use alclad_core::{
+    CallOptions, Fault, Health, Kind, Members, Method, Questions,
+    error::{AllParked, DeadlineExceeded, TypedError},
+    names,
+};
+use alloy_json_rpc::{RequestPacket, ResponsePacket};
+use alloy_transport::TransportError;
+use hedge::Alarm;
+use leg::Attempt;
+use route::{Next, Route, Standing};
+use smallvec::SmallVec;
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+
+/// An endpoint that did not answer for so long before the caller's deadline has timed out, also
+/// if no timeout of its own said so.
+const LONG_ENOUGH: Duration = Duration::from_millis(250);
+
+pub(crate) type Indices = SmallVec<[usize; 4]>;
+
+/// Asks one endpoint, and for the members that it failed the next one.
+pub(crate) async fn ask(
+    roster: Arc<Roster>,
+    packet: RequestPacket,
+) -> Result<ResponsePacket, TransportError> {
+    let Some((seat, is_plain)) = first_stop(&packet, &roster) else {
+        return Box::pin(ask_carefully(roster, packet)).await;
+    };
+    let questions = Questions::new(&packet, !is_plain || roster.seats.len() > 1)?;
+    roster.shared.deposit(questions.len());
+    let mut exchange = Exchange::begin(&roster.seats[seat], packet, None);
+    let answered = poll_fn(|cx| Poll::Ready(Pin::new(&mut exchange).poll(cx))).await;
+    match answered {
+        Poll::Ready((answer, notes))
+            if is_plain
+                && answer.as_ref().is_ok_and(|answer| questions.are_answered_by(answer)) =>
+        {
+            exchange.seat.circuit.succeed(exchange.age);
+            notes.pass_up();
+            answer
+        }
+        // What follows waits, or is rare: it must not weigh on an answer that is at hand.
+        answered => Box::pin(Call::new(roster, questions).go_on(seat, exchange, answered)).await,
+    }
+}
+
+/// The endpoint to which all members go, if there is such a one, and whether their answers tell
+/// nothing of its chain.
+fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> {
+    let (first, others) = packet.requests().split_first()?;
+    let mut is_plain = true;
+    for request in packet.requests() {
+        let method = Method::of(request.method());
+        let is_simple = !matches!(method.kind, Kind::Write | Kind::Filter)
+            && CallOptions::of(request).is_none_or(|options| options.deadline.is_none());
+        if !is_simple {
+            return None;
+        }
+        is_plain &= !method.shows_block();
+    }
+    let route = Route::default();
+    let Next::Ask(pick) = route.next(first, roster) else { return None };
+    let go_along = others.iter().all(|other| route.goes_to(other, roster, pick.seat));
+    (go_along && pick.probe.is_none()).then_some((pick.seat, is_plain))
+}
+
+/// For what has a deadline, is a write, goes to more than one endpoint, or finds none.
+async fn ask_carefully(
+    roster: Arc<Roster>,
+    packet: RequestPacket,
+) -> Result<ResponsePacket, TransportError> {
+    let deadline = CallOptions::deadline_of(&packet);
+    let questions = Questions::new(&packet, true)?;
+    if questions.is_empty() {
+        return Ok(ResponsePacket::Batch(Vec::new()));
+    }
+    roster.shared.deposit(questions.len());
+    let mut call = Call::new(roster, questions);
+    match deadline {
+        None => call.settle().await,
+        Some(deadline) if deadline <= Instant::now() => call.time_out(),
+        Some(deadline) => {
+            if timeout_at(deadline, call.settle()).await.is_err() {
+                call.time_out();
+            }
+        }
+    }
+    call.members.finish()
+}
+
+/// One packet on its way through the rotation.
+pub(crate) struct Call {
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) members: Members,
+    pub(crate) routes: SmallVec<[Route; 1]>,
+    /// Endpoints that were found to have failed, each counted once per packet.
+    pub(crate) convicted: SmallVec<[usize; 2]>,
+    /// What is in flight.
+    pub(crate) legs: SmallVec<[Leg; 2]>,
+    alarm: Option<Alarm>,
+}
+
+/// An endpoint to ask, and the members to ask it about.
+struct Stop {
+    pick: route::Pick,
+    members: Indices,
+}
+
+impl Call {
+    fn new(roster: Arc<Roster>, questions: Questions) -> Self {
+        let members = Members::new(questions);
+        let routes = members.iter().map(|_| Route::default()).collect();
+        let (convicted, legs) = (SmallVec::new(), SmallVec::new());
+        Self { roster, members, routes, convicted, legs, alarm: None }
+    }
+
+    /// All members are being asked at one endpoint.
+    async fn go_on(
+        mut self,
+        seat: usize,
+        exchange: Exchange,
+        answered: Poll<Answered>,
+    ) -> Result<ResponsePacket, TransportError> {
+        let members: Indices = (0..self.members.len()).collect();
+        self.set_out(&members, seat);
+        let leg = Leg { exchange, index: seat, members, is_hedge: false };
+        match answered {
+            Poll::Ready(answered) => self.judge(&leg.end(), answered).await,
+            Poll::Pending => {
+                self.set_alarm(&leg.members);
+                self.legs.push(leg);
+            }
+        }
+        self.settle().await;
+        self.members.finish()
+    }
+
+    async fn settle(&mut self) {
+        self.travel().await;
+        while let Some(stop) = self.next_stop() {
+            self.send_to(stop);
+            self.travel().await;
+        }
+        self.look_up_lost_sends().await;
+    }
+
+    /// Until what is in flight has answered the members that it is about.
+    async fn travel(&mut self) {
+        while !self.legs.is_empty() {
+            match self.next_answer().await {
+                Some((attempt, answered)) => self.judge(&attempt, answered).await,
+                None => self.hedge(),
+            }
+            if self.legs.iter().all(|leg| self.open(&leg.members).next().is_none()) {
+                self.legs.drain(..).for_each(|leg| leg.exchange.finish_quietly());
+            }
+        }
+        self.alarm = None;
+        let rejected =
+            |index: &usize| self.members[*index].is_open() && self.routes[*index].rejections > 0;
+        let rejected: Indices = (0..self.members.len()).filter(rejected).collect();
+        rejected.iter().for_each(|index| self.close(*index));
+    }
+
+    /// Nothing, if the alarm went off before.
+    async fn next_answer(&mut self) -> Option<(Attempt, Answered)> {
+        poll_fn(|cx| {
+            for index in 0..self.legs.len() {
+                if let Poll::Ready(answered) = Pin::new(&mut self.legs[index].exchange).poll(cx) {
+                    let attempt = self.legs.remove(index).end();
+                    return Poll::Ready(Some((attempt, answered)));
+                }
+            }
+            match &mut self.alarm {
+                Some(alarm) => alarm.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Those of these members that have no answer yet.
+    pub(crate) fn open<'a>(&'a self, members: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+        members.iter().copied().filter(|index| self.members[*index].is_open())
+    }
+
+    fn send_to(&mut self, Stop { pick, members }: Stop) {
+        members.iter().for_each(|index| self.tell_of_failover(*index));
+        let first = self.routes[members[0]].asked.is_empty();
+        let leg = self.send(pick, members.clone());
+        self.set_alarm(&members);
+        self.legs.push(leg);
+        if first {
+            self.send_to_more_writers(&members);
+        }
+    }
+
+    pub(crate) fn send(&mut self, pick: route::Pick, members: Indices) -> Leg {
+        self.set_out(&members, pick.seat);
+        let packet = self.members.packet(&members);
+        let exchange = Exchange::begin(&self.roster.seats[pick.seat], packet, pick.probe);
+        Leg { exchange, index: pick.seat, members, is_hedge: false }
+    }
+
+    fn set_out(&mut self, members: &[usize], seat: usize) {
+        members.iter().for_each(|index| self.routes[*index].asked.push(seat));
+    }
+
+    /// The deadline has passed: the members that have an answer keep it.
+    fn time_out(&mut self) {
+        for leg in std::mem::take(&mut self.legs) {
+            if leg.exchange.waited().is_some_and(|waited| waited >= LONG_ENOUGH) {
+                leg.exchange.fail(Fault::Timeout, Health::Failure);
+            }
+            for index in &leg.members {
+                self.members[*index].asked_in_vain(leg.exchange.seat.id.clone());
+            }
+        }
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            if member.is_open() {
+                let error = DeadlineExceeded::new(member.note().attempts, member.open_fault());
+                self.members.give_up(index, error.into_transport_error());
+                self.settle_doubt(index);
+            }
+        }
+    }
+
+    /// The next endpoint to ask: for the first open member, and for those that have been to the
+    /// same endpoints as it. Members for which there is none are closed.
+    fn next_stop(&mut self) -> Option<Stop> {
+        for index in 0..self.members.len() {
+            if !self.members[index].is_open() {
+                continue;
+            }
+            let request = self.members[index].question().request();
+            match request.map(|request| self.routes[index].next(request, &self.roster)) {
+                Some(Next::Ask(pick)) => {
+                    let members = self.companions(index, pick.seat, pick.probe.is_some());
+                    if self.affords(&members, pick.standing) {
+                        return Some(Stop { pick, members });
+                    }
+                    members.iter().for_each(|index| self.close(*index));
+                }
+                Some(Next::AllParked(left)) => {
+                    self.members.give_up(index, AllParked::new(left).into_transport_error());
+                }
+                Some(Next::NoEndpoint(error)) => {
+                    self.members.give_up(index, error.into_transport_error());
+                }
+                Some(Next::Nobody) | None => self.close(index),
+            }
+        }
+        None
+    }
+
+    fn companions(&self, first: usize, stop: usize, is_probe: bool) -> Indices {
+        let goes_along = |index: &usize| {
+            let (member, route) = (&self.members[*index], &self.routes[*index]);
+            let request = member.question().request();
+            !is_probe
+                && member.is_open()
+                && route.has_been_where(&self.routes[first])
+                && request.is_some_and(|request| route.goes_to(request, &self.roster, stop))
+        };
+        let others = (first + 1..self.members.len()).filter(goes_along);
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// The first failover of a call is free. Further ones draw on the budget, without which only a
+    /// healthy endpoint is asked: so the last one is always reached, and none that is in trouble
+    /// is buried. An answer that is doubted is compared with those of good endpoints only.
+    fn affords(&self, members: &[usize], standing: Standing) -> bool {
+        let (route, shared) = (&self.routes[members[0]], &self.roster.shared);
+        match (&route.doubt, route.asked.len()) {
+            (Some(doubt), _) if doubt.kind.is_unlikely() => {
+                standing == Standing::Good && shared.spare.withdraw_all(members.len())
+            }
+            (Some(_), _) => standing == Standing::Good,
+            (None, 0 | 1) => true,
+            (None, _) => shared.budget.withdraw_all(members.len()) || standing != Standing::Trouble,
+        }
+    }
+
+    /// Ends the member with what it has.
+    pub(crate) fn close(&mut self, index: usize) {
+        self.members[index].close();
+        self.settle_doubt(index);
+    }
+
+    fn tell_of_failover(&self, index: usize) {
+        let Some(last) = self.routes[index].asked.last() else { return };
+        let endpoint = &self.roster.seats[*last].id;
+        let fault = self.members[index].open_fault().map_or("doubt", |fault| fault.name());
+        tracing::debug!(%endpoint, fault, "asking the next endpoint");
+        let labels = [(names::ENDPOINT, endpoint.to_string()), (names::FAULT, fault.to_owned())];
+        metrics::counter!(names::FAILOVERS, &labels).increment(1);
+    }
+}

@@ -1,0 +1,153 @@
+use crate::{call::doubt::Doubt, call::survey::Survey, roster::Roster, seat::circuit::Probe};
+use alclad_core::{CallOptions, EndpointId, Fault, Kind, Method, Replay, error::NoEndpoint};
+use alloy_json_rpc::{Response, SerializedRequest};
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// Where one member has been, and what it learnt there.
+#[derive(Default)]
+pub(crate) struct Route {
+    /// The endpoints that were asked, in that order.
+    pub(crate) asked: SmallVec<[usize; 4]>,
+    /// Those whose fault counts only if another endpoint answers well.
+    pub(crate) suspects: SmallVec<[Suspect; 1]>,
+    /// The error that nobody knows, as the last endpoint put it.
+    pub(crate) unknown: Option<Response>,
+    /// An answer in hand that another endpoint may put right.
+    pub(crate) doubt: Option<Doubt>,
+    /// Those that said that they do not have the block.
+    pub(crate) lacking: SmallVec<[usize; 1]>,
+    /// How many endpoints have rejected the transaction.
+    pub(crate) rejections: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Suspect {
+    pub(crate) seat: usize,
+    pub(crate) age: u32,
+    pub(crate) fault: Fault,
+}
+
+/// Whom to ask next.
+pub(crate) enum Next {
+    Ask(Pick),
+    /// Everybody was asked.
+    Nobody,
+    /// Nobody was asked, and everybody wants to be left alone for so long.
+    AllParked(Duration),
+    /// There is nobody to ask.
+    NoEndpoint(NoEndpoint),
+}
+
+pub(crate) struct Pick {
+    pub(crate) seat: usize,
+    pub(crate) standing: Standing,
+    /// Held while a half-open endpoint is asked.
+    pub(crate) probe: Option<Probe>,
+}
+
+/// How good a choice an endpoint is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Healthy and fresh.
+    Good,
+    /// Healthy, but behind what is asked for.
+    Behind,
+    /// Asked because there is nobody better.
+    Trouble,
+}
+
+impl Route {
+    /// One that could serve the member, by the strategy; if there is none, one in trouble.
+    pub(crate) fn next(&self, request: &SerializedRequest, roster: &Roster) -> Next {
+        let mut survey = Survey::of(request, self, roster);
+        if let Some((seat, probe)) = survey.probe.take() {
+            return ask(seat, Standing::Good, Some(probe));
+        }
+        if !survey.candidates.is_empty() {
+            let is_detour = survey.is_partial || !self.asked.is_empty();
+            let seat = match pin(request) {
+                Some(_) => survey.candidates[0],
+                None => roster.choose(&survey.candidates, is_detour, request.method()),
+            };
+            return ask(seat, Standing::Good, None);
+        }
+        let first = self.asked.is_empty();
+        match (survey.behind, survey.last_resort, survey.parked, survey.refuses) {
+            (Some((seat, _)), ..) => ask(seat, Standing::Behind, None),
+            (None, Some(seat), ..) => ask(seat, Standing::Trouble, None),
+            (None, None, Some(left), _) if first => Next::AllParked(left),
+            // The caller is to see the endpoint's own words.
+            (None, None, None, Some(seat)) if first => ask(seat, Standing::Trouble, None),
+            (None, None, None, None) if first => Next::NoEndpoint(roster.missing(pin(request))),
+            _ => Next::Nobody,
+        }
+    }
+
+    /// Whether a member that is on its way there may take this one along: if it could be its own
+    /// next stop too. A probe takes nobody along.
+    pub(crate) fn goes_to(
+        &self,
+        request: &SerializedRequest,
+        roster: &Roster,
+        stop: usize,
+    ) -> bool {
+        let survey = Survey::of(request, self, roster);
+        match survey.candidates.is_empty() && survey.probe.is_none() {
+            true => matches!(self.next(request, roster), Next::Ask(pick) if pick.seat == stop),
+            false => survey.candidates.contains(&stop),
+        }
+    }
+
+    /// Whether the member may be asked there at all.
+    pub(crate) fn may_go(
+        &self,
+        request: &SerializedRequest,
+        roster: &Roster,
+        index: usize,
+    ) -> bool {
+        let (seat, method) = (&roster.seats[index], Method::of(request.method()));
+        let allowed = match pin(request) {
+            Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
+            None => index == 0 || !is_bound(method),
+        };
+        allowed && roster.may_serve(seat, method) && !self.asked.contains(&index)
+    }
+
+    /// Only what can be asked again elsewhere tries out an endpoint in trouble.
+    pub(crate) fn may_probe(&self, request: &SerializedRequest) -> bool {
+        Method::of(request.method()).replay == Replay::Freely && self.doubt.is_none()
+    }
+
+    /// Whether both members have been to the same endpoints, for the same reason.
+    pub(crate) fn has_been_where(&self, other: &Self) -> bool {
+        let kind = |route: &Self| route.doubt.as_ref().map(|doubt| doubt.kind);
+        self.asked == other.asked && kind(self) == kind(other)
+    }
+
+    /// Whether two endpoints gave the very same error.
+    pub(crate) fn agrees(&self, answer: Option<&Response>) -> bool {
+        let error = |answer: &Response| {
+            answer.payload.as_error().map(|error| (error.code, error.message.clone()))
+        };
+        matches!((&self.unknown, answer), (Some(one), Some(other)) if error(one) == error(other))
+    }
+}
+
+const fn ask(seat: usize, standing: Standing, probe: Option<Probe>) -> Next {
+    Next::Ask(Pick { seat, standing, probe })
+}
+
+pub(crate) fn pin(request: &SerializedRequest) -> Option<&EndpointId> {
+    CallOptions::of(request)?.endpoint.as_ref()
+}
+
+/// A subscription lives in its connection, and a filter of which we do not know who made it was
+/// made before our time.
+fn is_bound(method: &Method) -> bool {
+    match method.kind {
+        Kind::Subscription => true,
+        Kind::Filter => !method.name.starts_with("eth_new"),
+        _ => false,
+    }
+}

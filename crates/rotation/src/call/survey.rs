@@ -1,0 +1,103 @@
+use crate::{
+    call::route::Route,
+    freshness::Wanted,
+    roster::Roster,
+    seat::{
+        Seat,
+        circuit::{Access, Probe},
+    },
+};
+use alloy_json_rpc::SerializedRequest;
+use smallvec::SmallVec;
+use std::{slice, time::Duration};
+
+/// Who could serve one member now.
+#[derive(Default)]
+pub(crate) struct Survey {
+    /// Those that are healthy, fresh and free, all of one tier.
+    pub(crate) candidates: SmallVec<[usize; 4]>,
+    /// A half-open one of this tier or a better one, to be tried out.
+    pub(crate) probe: Option<(usize, Probe)>,
+    /// The one that is the fewest blocks behind.
+    pub(crate) behind: Option<(usize, u64)>,
+    /// The first that is in trouble.
+    pub(crate) last_resort: Option<usize>,
+    /// The first that would refuse.
+    pub(crate) refuses: Option<usize>,
+    /// A healthy one was left out, because of what this call asks for.
+    pub(crate) is_partial: bool,
+    /// When the first is free that wants to be left alone, or whose limiter is empty.
+    pub(crate) parked: Option<Duration>,
+}
+
+impl Survey {
+    pub(crate) fn of(request: &SerializedRequest, route: &Route, roster: &Roster) -> Self {
+        let wanted = roster.wanted(request);
+        let mut survey = Self::default();
+        if let Some(switched) = roster.switched
+            && route.may_go(request, roster, switched)
+        {
+            survey.add(switched, &roster.seats[switched], request, route, &wanted);
+            if survey.has_found() {
+                return survey;
+            }
+            survey = Self::default();
+        }
+        let mut tier = None;
+        for (index, seat) in roster.seats.iter().enumerate() {
+            if survey.has_found() && tier != Some(seat.tier) {
+                break;
+            }
+            tier = Some(seat.tier);
+            if route.may_go(request, roster, index) {
+                survey.add(index, seat, request, route, &wanted);
+            }
+        }
+        survey
+    }
+
+    /// A worse tier sees nothing while a better one can serve.
+    fn has_found(&self) -> bool {
+        !self.candidates.is_empty() || self.probe.is_some()
+    }
+
+    fn add(
+        &mut self,
+        index: usize,
+        seat: &Seat,
+        request: &SerializedRequest,
+        route: &Route,
+        wanted: &Wanted,
+    ) {
+        if !seat.methods.offers(request.method()) {
+            self.refuses = self.refuses.or(Some(index));
+            self.is_partial = true;
+            return;
+        }
+        match seat.circuit.access() {
+            Access::Free => {
+                let wait = seat.free_in(slice::from_ref(request));
+                self.is_partial |= !wait.is_zero() || !wanted.is_at(&seat.lookout);
+                if !wait.is_zero() {
+                    self.park(wait);
+                } else if wanted.is_at(&seat.lookout) {
+                    self.candidates.push(index);
+                } else if self.behind.is_none_or(|(_, lag)| seat.lookout.lag() < lag) {
+                    self.behind = Some((index, seat.lookout.lag()));
+                }
+            }
+            Access::Probe(probe) if self.probe.is_none() && route.may_probe(request) => {
+                self.probe = Some((index, probe));
+            }
+            Access::Parked(left) => self.park(left),
+            Access::Refused => self.refuses = self.refuses.or(Some(index)),
+            Access::Probe(_) | Access::LastResort => {
+                self.last_resort = self.last_resort.or(Some(index));
+            }
+        }
+    }
+
+    fn park(&mut self, left: Duration) {
+        self.parked = Some(self.parked.map_or(left, |parked| parked.min(left)));
+    }
+}

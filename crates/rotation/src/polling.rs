@@ -1,0 +1,76 @@
+use crate::{call::Exchange, roster::Roster, seat::Seat};
+use alclad_core::Sighting;
+use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, SerializedRequest};
+use arc_swap::ArcSwap;
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Handle, time};
+
+/// Between two looks at the endpoints' heads there is a block, but at least and at most so long.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long an endpoint may take to say where it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The task that asks the endpoints for their heads, begun with the first call.
+#[derive(Default)]
+pub(crate) struct Polling {
+    begun: AtomicBool,
+}
+
+impl Polling {
+    pub(crate) fn start(&self, roster: &Arc<ArcSwap<Roster>>) {
+        if !self.begun.load(Relaxed)
+            && let Ok(runtime) = Handle::try_current()
+            && !self.begun.swap(true, Relaxed)
+        {
+            runtime.spawn(poll(Arc::downgrade(roster)));
+        }
+    }
+}
+
+async fn poll(rotation: Weak<ArcSwap<Roster>>) {
+    while let Some(rotation) = rotation.upgrade() {
+        let roster = rotation.load_full();
+        drop(rotation);
+        let interval = interval(&roster);
+        for seat in roster.seats.iter().filter(|seat| seat.is_enabled()) {
+            // What the answers to the callers have told need not be asked.
+            if seat.lookout.age().is_none_or(|age| age >= interval / 2) {
+                tokio::spawn(look_at(Arc::clone(seat)));
+            }
+        }
+        drop(roster);
+        // So that many pipelines do not ask at the same moment.
+        time::sleep(interval.mul_f64(fastrand::f64().mul_add(0.2, 0.9))).await;
+    }
+}
+
+/// How often an endpoint is looked at.
+pub(crate) fn interval(roster: &Roster) -> Duration {
+    roster.shared.freshness.heads.block_time().clamp(SHORTEST, LONGEST)
+}
+
+/// Asks an endpoint for its head.
+pub(crate) async fn look_at(seat: Arc<Seat>) {
+    let request = question("eth_blockNumber");
+    let mut exchange = Exchange::begin(&seat, RequestPacket::Single(request.clone()), None);
+    let ended = time::timeout(PATIENCE, &mut exchange).await.ok();
+    if let Some((Ok(ResponsePacket::Single(answer)), _)) = &ended
+        && let Some(sighting) = Sighting::of(&request, answer)
+    {
+        seat.lookout.saw(&sighting);
+    }
+    exchange.learn(ended);
+}
+
+/// A call of the rotation's own.
+pub(crate) fn question(method: &'static str) -> SerializedRequest {
+    let request = Request::new(method, Id::String(format!("alclad-{method}")), ());
+    request.serialize().expect("no params are JSON")
+}

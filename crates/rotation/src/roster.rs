@@ -1,0 +1,149 @@
+use crate::{
+    Role, Sends, Strategy,
+    call::Hedging,
+    filters::Filters,
+    freshness::{Freshness, Wanted},
+    polling::{interval, look_at},
+    seat::Seat,
+    strategy::{Candidate, Candidates},
+};
+use alclad_core::{Budget, Classify, EndpointId, Kind, Method, error::NoEndpoint};
+use alloy_json_rpc::{RequestPacket, SerializedRequest};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// What all clones of a rotation share, whichever endpoints it has.
+pub(crate) struct Shared {
+    pub(crate) budget: Budget,
+    /// For what is good to have: hedges, and answers that are confirmed though they are most
+    /// often right.
+    pub(crate) spare: Budget,
+    pub(crate) classifier: Option<Arc<dyn Classify>>,
+    pub(crate) strategy: Box<dyn Strategy>,
+    pub(crate) hedging: Option<Hedging>,
+    pub(crate) sends: Sends,
+    pub(crate) freshness: Freshness,
+    pub(crate) filters: Filters,
+}
+
+impl Shared {
+    pub(crate) fn deposit(&self, calls: usize) {
+        self.budget.deposit(calls);
+        self.spare.deposit(calls);
+    }
+}
+
+/// The endpoints that there are now, the best tier first. A call keeps the roster with which it
+/// began, so that none is lost when it changes.
+#[derive(Clone)]
+pub(crate) struct Roster {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) seats: Vec<Arc<Seat>>,
+    /// The one to which the rotation was switched by hand.
+    pub(crate) switched: Option<usize>,
+    /// Some are there for nothing but transactions.
+    pub(crate) has_writers: bool,
+}
+
+// === impl Roster ===
+
+impl Roster {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mut seats: Vec<Arc<Seat>>,
+        switched: Option<&EndpointId>,
+    ) -> Self {
+        seats.sort_by_key(|seat| seat.tier);
+        let switched = switched.and_then(|id| seats.iter().position(|seat| seat.id == *id));
+        let has_writers = seats.iter().any(|seat| seat.role == Role::Write);
+        Self { shared, seats, switched, has_writers }
+    }
+
+    pub(crate) fn position(&self, id: &EndpointId) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.id == *id)
+    }
+
+    /// By the strategy, one of these.
+    pub(crate) fn choose(&self, seats: &[usize], is_detour: bool, method: &str) -> usize {
+        let candidate = |index: &usize| {
+            let seat = &self.seats[*index];
+            Candidate::new(&seat.id, seat.number, seat.weight(), &seat.load, &seat.circuit)
+        };
+        let candidates: SmallVec<[Candidate<'_>; 4]> = seats.iter().map(candidate).collect();
+        let candidates = Candidates::new(&candidates, method, is_detour);
+        seats[candidates.chosen_by(&*self.shared.strategy)]
+    }
+
+    pub(crate) fn wanted(&self, request: &SerializedRequest) -> Wanted {
+        let wanted = Wanted::of(request, self);
+        if !matches!(wanted, Wanted::Anything) {
+            self.look_at_the_late();
+        }
+        wanted
+    }
+
+    /// An endpoint that lags is asked for little, so that nothing would tell when it has caught
+    /// up: now and then it is asked for its head.
+    fn look_at_the_late(&self) {
+        for seat in self.seats.iter().filter(|seat| seat.lookout.is_lagging()) {
+            if seat.is_due(interval(self))
+                && let Ok(runtime) = Handle::try_current()
+                && self.shared.spare.withdraw()
+            {
+                runtime.spawn(look_at(Arc::clone(seat)));
+            }
+        }
+    }
+
+    /// Whether this endpoint is there for this method.
+    pub(crate) fn may_serve(&self, seat: &Seat, method: &Method) -> bool {
+        seat.is_enabled() && self.has_role_for(seat, method)
+    }
+
+    fn has_role_for(&self, seat: &Seat, method: &Method) -> bool {
+        match (method.is_send(), seat.role) {
+            (true, Role::Write) | (false, Role::Read | Role::ReadWrite) => true,
+            (true, Role::ReadWrite) => !self.has_writers,
+            (true, Role::Read) | (false, Role::Write) => false,
+        }
+    }
+
+    /// Whether a call that is pinned to an endpoint goes to this one. Its role holds also then: a
+    /// transaction for a private endpoint must not leak out to another.
+    pub(crate) fn is_pinned_to(&self, seat: &Seat, endpoint: &EndpointId, method: &Method) -> bool {
+        seat.id == *endpoint
+            || self
+                .position(endpoint)
+                .is_some_and(|pinned| !self.has_role_for(&self.seats[pinned], method))
+    }
+
+    /// Why there is nobody to ask.
+    pub(crate) fn missing(&self, pin: Option<&EndpointId>) -> NoEndpoint {
+        match pin {
+            Some(endpoint) if self.position(endpoint).is_none() => {
+                NoEndpoint::Unknown(endpoint.clone())
+            }
+            _ if self.seats.is_empty() => NoEndpoint::Empty,
+            _ => NoEndpoint::Unwilling,
+        }
+    }
+
+    /// A healthy endpoint to ask what another one may not know, or which of the two can be asked.
+    pub(crate) fn reader(&self, packet: &RequestPacket, besides: usize) -> Option<usize> {
+        let request = packet.requests().first()?;
+        let method = Method::of(request.method());
+        let may_read = |index: &usize| self.may_serve(&self.seats[*index], method);
+        let healthy = |index: &usize| self.seats[*index].circuit.is_closed();
+        let others = || (0..self.seats.len()).filter(|index| *index != besides).filter(may_read);
+        others()
+            .find(healthy)
+            .or_else(|| Some(besides).filter(may_read))
+            .or_else(|| others().next())
+    }
+
+    /// Whether any of these methods lives in the endpoint that was asked first.
+    pub(crate) fn concerns_filters(packet: &RequestPacket) -> bool {
+        packet.requests().iter().any(|request| Method::of(request.method()).kind == Kind::Filter)
+    }
+}

@@ -1,0 +1,151 @@
+pub(crate) mod circuit;
+mod digest;
+mod load;
+mod methods;
+
+pub(crate) use digest::Digest;
+pub(crate) use load::Load;
+
+use crate::{
+    EndpointSnapshot, Role,
+    endpoint::{Parts, Target},
+};
+use alclad_core::{EndpointId, Fault, Headroom, Heads, Limiter, Lookout};
+use alloy_json_rpc::{RequestPacket, SerializedRequest};
+use alloy_transport::TransportFut;
+use circuit::Circuit;
+use methods::Methods;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// One endpoint in the rotation.
+pub(crate) struct Seat {
+    pub(crate) id: EndpointId,
+    /// Its place in the order in which endpoints came.
+    pub(crate) number: usize,
+    pub(crate) tier: u8,
+    pub(crate) role: Role,
+    pub(crate) circuit: Circuit,
+    pub(crate) load: Load,
+    pub(crate) lookout: Lookout,
+    pub(crate) methods: Methods,
+    weight: AtomicU32,
+    enabled: AtomicBool,
+    target: Box<dyn Target>,
+    limiters: Vec<Arc<dyn Headroom>>,
+    hedges: AtomicU64,
+    throttles: AtomicU64,
+    looked: Mutex<Option<Instant>>,
+    faults: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+// === impl Seat ===
+
+impl Seat {
+    pub(crate) fn new(parts: Parts, number: usize, heads: &Heads) -> Self {
+        let Parts { id, tier, role, weight, target, limiters } = parts;
+        Self {
+            number,
+            tier,
+            role,
+            circuit: Circuit::new(id.clone()),
+            load: Load::new(),
+            lookout: heads.enrol(id.clone()),
+            methods: Methods::default(),
+            weight: AtomicU32::new(weight),
+            enabled: AtomicBool::new(true),
+            target,
+            limiters,
+            hedges: AtomicU64::new(0),
+            throttles: AtomicU64::new(0),
+            looked: Mutex::new(None),
+            faults: Mutex::default(),
+            id,
+        }
+    }
+
+    /// Sends one packet through the endpoint's ring.
+    pub(crate) fn send(&self, packet: RequestPacket) -> TransportFut<'static> {
+        self.target.send(packet)
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.load(Relaxed)
+    }
+
+    pub(crate) fn enable(&self, enabled: bool) {
+        if self.enabled.swap(enabled, Relaxed) != enabled {
+            tracing::info!(endpoint = %self.id, enabled, "endpoint switched on or off by hand");
+        }
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    pub(crate) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Relaxed);
+    }
+
+    /// When its own limiters would let these requests pass.
+    pub(crate) fn free_in(&self, requests: &[SerializedRequest]) -> Duration {
+        let waits = self.limiters.iter().map(|limiter| limiter.free_in(requests));
+        waits.max().unwrap_or_default()
+    }
+
+    /// Whether it was not looked at for so long; then it counts as looked at.
+    pub(crate) fn is_due(&self, interval: Duration) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked.is_none_or(|looked| looked.elapsed() >= interval);
+        if is_due {
+            *looked = Some(Instant::now());
+        }
+        is_due
+    }
+
+    pub(crate) fn count(&self, fault: Fault) {
+        if matches!(fault, Fault::RateLimited { by: Limiter::Vendor, .. }) {
+            self.throttles.fetch_add(1, Relaxed);
+        }
+        *self.faults().entry(fault.name()).or_default() += 1;
+    }
+
+    pub(crate) fn count_hedge(&self) {
+        self.hedges.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> EndpointSnapshot {
+        EndpointSnapshot {
+            id: self.id.clone(),
+            tier: self.tier,
+            role: self.role,
+            weight: self.weight(),
+            enabled: self.is_enabled(),
+            state: self.circuit.snapshot(),
+            requests: self.load.requests(),
+            in_flight: self.load.in_flight(),
+            hedges: self.hedges.load(Relaxed),
+            throttles: self.throttles.load(Relaxed),
+            faults: self.faults().clone(),
+            latency: self.load.average(),
+            p50: self.load.quantile(0.5),
+            p99: self.load.quantile(0.99),
+            head: self.lookout.head(),
+            lag: self.lookout.lag(),
+            lagging: self.lookout.is_lagging(),
+            unsupported: self.methods.avoided(),
+        }
+    }
+
+    fn faults(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,17 @@
+use std::num::NonZeroUsize;
+
+/// To how many of the endpoints that take transactions `eth_sendRawTransaction` goes at once.
+///
+/// With more than one, the first acceptance is the answer, and the other sends are not cut off. A
+/// rejection is the answer once most of them have rejected it, or none can accept it any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sends {
+    /// To one, and to the next only after a fault.
+    #[default]
+    One,
+    /// To so many.
+    Some(NonZeroUsize),
+    /// To all.
+    All,
+}

@@ -1,0 +1,297 @@
+//! Which of the endpoints that could serve a call is asked.
+
+mod least_latency;
+pub use least_latency::LeastLatency;
+
+mod ordered;
+pub use ordered::Ordered;
+
+mod weighted;
+pub use weighted::WeightedRoundRobin;
+
+use crate::seat::Load;
+use alclad_core::EndpointId;
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+/// Which of the endpoints that could serve a call is asked.
+///
+/// A closure is a strategy, and so is an [`Arc`] of one. It is asked on every call and for every
+/// failover, so it should neither wait nor allocate.
+///
+/// ```
+/// use alclad_rotation::{Candidates, Strategy};
+///
+/// /// The one with the least in flight.
+/// fn least_busy(candidates: &Candidates<'_>) -> usize {
+///     let all = candidates.iter().enumerate();
+///     all.min_by_key(|(_, candidate)| candidate.in_flight()).map_or(0, |(index, _)| index)
+/// }
+///
+/// let strategy: Box<dyn Strategy> = Box::new(least_busy);
+/// # drop(strategy);
+/// ```
+pub trait Strategy: Send + Sync {
+    /// The index of the candidate to ask. One that is out of range counts as 0, the first.
+    fn choose(&self, candidates: &Candidates<'_>) -> usize;
+
+    /// Forgets what it has learnt, and goes back to the first endpoint.
+    fn reset(&self) {}
+}
+
+impl<F> Strategy for F
+where
+    F: Fn(&Candidates<'_>) -> usize + Send + Sync,
+{
+    fn choose(&self, candidates: &Candidates<'_>) -> usize {
+        self(candidates)
+    }
+}
+
+impl<S: Strategy + ?Sized> Strategy for Arc<S> {
+    fn choose(&self, candidates: &Candidates<'_>) -> usize {
+        (**self).choose(candidates)
+    }
+
+    fn reset(&self) {
+        (**self).reset();
+    }
+}
+
+/// Who can serve a call: healthy, fresh and not asked yet, all of one tier, in the rotation's
+/// order. There is at least one.
+pub struct Candidates<'a> {
+    candidates: &'a [Candidate<'a>],
+    method: &'a str,
+    is_detour: bool,
+}
+
+// === impl Candidates ===
+
+impl<'a> Candidates<'a> {
+    pub(crate) const fn new(
+        candidates: &'a [Candidate<'a>],
+        method: &'a str,
+        is_detour: bool,
+    ) -> Self {
+        Self { candidates, method, is_detour }
+    }
+
+    /// A healthy endpoint is left out, because of this one call: it was already asked, without
+    /// success, or does not have what is asked for. So it says nothing about where others go.
+    pub const fn is_detour(&self) -> bool {
+        self.is_detour
+    }
+
+    /// The JSON-RPC method of the call; of a batch, that of its first member.
+    pub const fn method(&self) -> &str {
+        self.method
+    }
+
+    /// The index of the candidate that the strategy chooses.
+    pub(crate) fn chosen_by(&self, strategy: &dyn Strategy) -> usize {
+        let chosen = strategy.choose(self);
+        if chosen < self.candidates.len() { chosen } else { 0 }
+    }
+}
+
+impl<'a> Deref for Candidates<'a> {
+    type Target = [Candidate<'a>];
+
+    fn deref(&self) -> &Self::Target {
+        self.candidates
+    }
+}
+
+impl fmt::Debug for Candidates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidates")
+            .field("candidates", &self.candidates)
+            .field("method", &self.method)
+            .field("is_detour", &self.is_detour)
+            .finish()
+    }
+}
+
+/// One endpoint that could serve a call now.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    id: &'a EndpointId,
+    order: usize,
+    weight: u32,
+    load: &'a Load,
+    health: &'a dyn HealthyFor,
+}
+
+/// How long an endpoint has been healthy; looked up only if somebody asks.
+pub(crate) trait HealthyFor: Send + Sync {
+    fn healthy_for(&self) -> Duration;
+}
+
+// === impl Candidate ===
+
+impl<'a> Candidate<'a> {
+    pub(crate) const fn new(
+        id: &'a EndpointId,
+        order: usize,
+        weight: u32,
+        load: &'a Load,
+        health: &'a dyn HealthyFor,
+    ) -> Self {
+        Self { id, order, weight, load, health }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> &EndpointId {
+        self.id
+    }
+
+    /// Its place in the rotation, from 0.
+    pub const fn order(&self) -> usize {
+        self.order
+    }
+
+    /// Its weight; 1 unless set.
+    pub const fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// How many requests it has not yet answered.
+    pub fn in_flight(&self) -> u64 {
+        self.load.in_flight()
+    }
+
+    /// How long its answers take: a moving average that follows a slow one at once and forgets it
+    /// in the course of 10 seconds. None before the first answer.
+    pub fn latency(&self) -> Option<Duration> {
+        self.load.average()
+    }
+
+    /// How long its circuit has been closed. This looks at the clock.
+    pub fn healthy_for(&self) -> Duration {
+        self.health.healthy_for()
+    }
+
+    /// See [`Load::burden`].
+    fn burden(&self) -> u64 {
+        self.load.burden()
+    }
+}
+
+impl fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate")
+            .field("id", &self.id)
+            .field("order", &self.order)
+            .field("weight", &self.weight)
+            .field("in_flight", &self.in_flight())
+            .field("latency", &self.latency())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl HealthyFor for Duration {
+        fn healthy_for(&self) -> Duration {
+            *self
+        }
+    }
+
+    /// Endpoints `a`, `b`, `c` and so on, to be looked at by a strategy.
+    pub(super) struct Field {
+        ids: Vec<EndpointId>,
+        pub(super) loads: Vec<Load>,
+        pub(super) weights: Vec<u32>,
+        pub(super) healthy_for: Vec<Duration>,
+    }
+
+    impl Field {
+        pub(super) fn of(weights: &[u32]) -> Self {
+            let name = |index| char::from(b'a' + index as u8).to_string().into();
+            Self {
+                ids: (0..weights.len()).map(name).collect(),
+                loads: weights.iter().map(|_| Load::new()).collect(),
+                weights: weights.to_vec(),
+                healthy_for: vec![Duration::ZERO; weights.len()],
+            }
+        }
+
+        /// Lets each endpoint have answered once, in so many milliseconds.
+        pub(super) fn answering_in(self, millis: &[u64]) -> Self {
+            let latencies = millis.iter().map(|millis| Duration::from_millis(*millis));
+            self.loads.iter().zip(latencies).for_each(|(load, latency)| load.observe(latency));
+            self
+        }
+
+        pub(super) fn candidate(&self, order: usize) -> Candidate<'_> {
+            let (id, load) = (&self.ids[order], &self.loads[order]);
+            Candidate::new(id, order, self.weights[order], load, &self.healthy_for[order])
+        }
+
+        fn ask(&self, strategy: &dyn Strategy, who: &str, is_detour: bool) -> char {
+            let orders = who.bytes().map(|name| usize::from(name - b'a'));
+            let candidates = Vec::from_iter(orders.map(|order| self.candidate(order)));
+            let candidates = Candidates::new(&candidates, "eth_call", is_detour);
+            let chosen = candidates.chosen_by(strategy);
+            char::from(who.as_bytes()[chosen])
+        }
+
+        /// Whom the strategy takes for a call among these.
+        pub(super) fn first(&self, strategy: &dyn Strategy, who: &str) -> char {
+            self.ask(strategy, who, false)
+        }
+
+        /// Whom it takes for a failover.
+        pub(super) fn next(&self, strategy: &dyn Strategy, who: &str) -> char {
+            self.ask(strategy, who, true)
+        }
+
+        /// Whom it takes for so many calls, one after the other.
+        pub(super) fn row(&self, strategy: &dyn Strategy, who: &str, calls: usize) -> String {
+            (0..calls).map(|_| self.first(strategy, who)).collect()
+        }
+    }
+
+    pub(super) fn count(row: &str, name: char) -> usize {
+        row.chars().filter(|who| *who == name).count()
+    }
+
+    #[test]
+    fn a_closure_is_a_strategy_and_sees_the_candidates() {
+        let mut field = Field::of(&[1, 7]).answering_in(&[20, 30]);
+        field.healthy_for[1] = Duration::from_secs(9);
+        field.loads[1].begin();
+        let strategy = |candidates: &Candidates<'_>| {
+            let last = candidates.last().unwrap();
+            assert_eq!((last.id().as_str(), last.order(), last.weight()), ("b", 1, 7));
+            assert_eq!((last.in_flight(), last.latency()), (1, Some(Duration::from_millis(30))));
+            assert_eq!(last.healthy_for(), Duration::from_secs(9));
+            assert_eq!((candidates.method(), candidates.is_detour()), ("eth_call", true));
+            assert!(format!("{candidates:?}").contains("\"b\""));
+            candidates.len() - 1
+        };
+        assert_eq!(field.next(&strategy, "ab"), 'b');
+        strategy.reset();
+    }
+
+    #[test]
+    fn an_index_out_of_range_is_the_first() {
+        let field = Field::of(&[1, 1]);
+        let strategy = |_: &Candidates<'_>| usize::MAX;
+        assert_eq!(field.first(&strategy, "ab"), 'a');
+        assert_eq!(field.first(&strategy, "b"), 'b');
+    }
+
+    #[test]
+    fn a_shared_strategy_can_be_reset_from_outside() {
+        let field = Field::of(&[1, 1]);
+        let strategy = Arc::new(Ordered::new());
+        let in_use: Box<dyn Strategy> = Box::new(Arc::clone(&strategy));
+        assert_eq!(field.first(&*in_use, "b"), 'b');
+        assert_eq!(field.first(&*in_use, "ab"), 'b');
+        Strategy::reset(&strategy);
+        assert_eq!(field.first(&*in_use, "ab"), 'a');
+    }
+}
