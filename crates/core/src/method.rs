@@ -70,6 +70,9 @@ pub struct Method {
     pub batched: bool,
     /// Whether its answer may be kept, if its block allows.
     pub cached: bool,
+    /// Whether its answer tells something of its endpoint's chain; see
+    /// [`Sighting`](crate::Sighting).
+    pub shows_block: bool,
 }
 
 impl Method {
@@ -89,22 +92,6 @@ impl Method {
             Err(_) if looks_like_read(name) => &OTHER_READ,
             Err(_) => &OPAQUE,
         }
-    }
-
-    /// Whether its answer tells something of its endpoint's chain; see
-    /// [`Sighting`](crate::Sighting).
-    pub fn shows_block(&self) -> bool {
-        matches!(
-            self.name,
-            "eth_blockNumber"
-                | "eth_getBlockByHash"
-                | "eth_getBlockByNumber"
-                | "eth_getBlockReceipts"
-                | "eth_getHeaderByHash"
-                | "eth_getHeaderByNumber"
-                | "eth_getTransactionByHash"
-                | "eth_getTransactionReceipt"
-        )
     }
 
     /// Whether it hands a transaction, or what becomes one, to the network.
@@ -147,12 +134,17 @@ impl Method {
             hedged: true,
             batched: true,
             cached: true,
+            shows_block: false,
         }
     }
 
     /// A read of what changes with every block and names none.
     const fn moving(name: &'static str) -> Self {
         Self { cached: false, ..Self::read(name, BlockArgument::None) }
+    }
+
+    const fn showing_block(self) -> Self {
+        Self { shows_block: true, ..self }
     }
 
     const fn exclusive(name: &'static str, kind: Kind, replay: Replay) -> Self {
@@ -165,6 +157,7 @@ impl Method {
             hedged: false,
             batched: false,
             cached: false,
+            shows_block: false,
         }
     }
 
@@ -261,7 +254,7 @@ const TABLE: &[Method] = &[
     Method::local("txpool_inspect"),
     Method::read("debug_traceCall", At(1)),
     Method::moving("eth_blobBaseFee"),
-    Method::moving("eth_blockNumber"),
+    Method::moving("eth_blockNumber").showing_block(),
     Method::read("eth_estimateGas", At(1)),
     Method::subscription("eth_unsubscribe"),
     Method::read("eth_getStorageAt", At(2)),
@@ -269,11 +262,11 @@ const TABLE: &[Method] = &[
     Method::filter("eth_getFilterLogs"),
     Method::read("trace_transaction", NoBlock),
     Method::read("debug_getRawHeader", At(0)),
-    Method::read("eth_getBlockByHash", HashAt(0)),
+    Method::read("eth_getBlockByHash", HashAt(0)).showing_block(),
     Method::filter("eth_newBlockFilter"),
     Method::local("txpool_contentFrom"),
     Method::local("web3_clientVersion"),
-    Method::read("eth_getHeaderByHash", HashAt(0)),
+    Method::read("eth_getHeaderByHash", HashAt(0)).showing_block(),
     Method::local("eth_protocolVersion"),
     Method::write("eth_sendTransaction"),
     Method::write("eth_signTransaction"),
@@ -281,11 +274,11 @@ const TABLE: &[Method] = &[
     Method::read("debug_getRawReceipts", At(0)),
     Method::read("debug_storageRangeAt", HashAt(0)),
     Method::read("eth_createAccessList", At(1)),
-    Method::read("eth_getBlockByNumber", At(0)),
-    Method::read("eth_getBlockReceipts", At(0)),
+    Method::read("eth_getBlockByNumber", At(0)).showing_block(),
+    Method::read("eth_getBlockReceipts", At(0)).showing_block(),
     Method::filter("eth_getFilterChanges"),
     Method::write("eth_signTypedData_v4"),
-    Method::read("eth_getHeaderByNumber", At(0)),
+    Method::read("eth_getHeaderByNumber", At(0)).showing_block(),
     Method::write("eth_sendUserOperation"),
     Method::read("debug_traceBlockByHash", HashAt(0)),
     Method::read("debug_traceTransaction", NoBlock),
@@ -294,9 +287,9 @@ const TABLE: &[Method] = &[
     Method::read("eth_getTransactionCount", At(1)),
     Method::read("trace_replayTransaction", NoBlock),
     Method::read("debug_traceBlockByNumber", At(0)),
-    Method::read("eth_getTransactionByHash", NoBlock),
+    Method::read("eth_getTransactionByHash", NoBlock).showing_block(),
     Method::moving("eth_maxPriorityFeePerGas"),
-    Method::read("eth_getTransactionReceipt", NoBlock),
+    Method::read("eth_getTransactionReceipt", NoBlock).showing_block(),
     Method::write("eth_sendPrivateTransaction"),
     Method::write("eth_sendRawTransactionSync"),
     Method::read("eth_getRawTransactionByHash", NoBlock),

@@ -7,7 +7,7 @@ use crate::{
     seat::Seat,
     strategy::{Candidate, Candidates},
 };
-use alclad_core::{Budget, Classify, EndpointId, Kind, Method, error::NoEndpoint};
+use alclad_core::{Budget, Classify, EndpointId, Method, error::NoEndpoint};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -140,10 +140,5 @@ impl Roster {
             .find(healthy)
             .or_else(|| Some(besides).filter(may_read))
             .or_else(|| others().next())
-    }
-
-    /// Whether any of these methods lives in the endpoint that was asked first.
-    pub(crate) fn concerns_filters(packet: &RequestPacket) -> bool {
-        packet.requests().iter().any(|request| Method::of(request.method()).kind == Kind::Filter)
     }
 }

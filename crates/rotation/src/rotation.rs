@@ -185,11 +185,7 @@ impl Service<RequestPacket> for Rotation {
         if let Some(polling) = &self.polling {
             polling.start(&self.roster);
         }
-        let roster = self.roster.load_full();
-        if Roster::concerns_filters(&packet) {
-            roster.shared.filters.direct(&mut packet);
-        }
-        Box::pin(ask(roster, packet))
+        Box::pin(ask(self.roster.load_full(), packet))
     }
 }
 

@@ -6,7 +6,7 @@ use alclad_core::{
     CallOptions, Fault,
     error::{AllParked, AttemptTimeout, DeadlineExceeded, NoEndpoint, cause},
 };
-use alclad_rotation::{Endpoint, EndpointState, Rotation};
+use alclad_rotation::{Endpoint, EndpointState};
 use alclad_testkit::{Disruption, SimChain, SimNode, batch, request, single};
 use alloy_json_rpc::{Id, ResponsePacket};
 use nodes::{Nodes, code, in_order, value};

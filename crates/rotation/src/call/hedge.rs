@@ -3,7 +3,7 @@ use crate::{
         Call, Leg,
         route::{Next, Standing},
     },
-    seat::Digest,
+    seat::{Digest, Load},
 };
 use alclad_core::{Method, names};
 use std::{
@@ -39,14 +39,20 @@ impl Hedging {
         self.times[class].get_or_init(|| Box::new(Digest::new())).record(latency);
     }
 
-    /// Twice the 90th percentile, so that a tail on one call in ten does not move it, and at most
-    /// four times the median, so that a longer one does not either.
-    fn delay(&self, class: usize) -> Option<Duration> {
-        let times = self.times[class].get().filter(|times| times.count() >= COLD)?;
-        let (median, p90) = (times.quantile(0.5)?, times.quantile(0.9)?);
-        let late = (2 * p90).min(4 * median).min(self.attempt_timeout / 2);
+    /// After how long an answer to such a call, from this endpoint, is late.
+    fn delay(&self, class: usize, load: &Load) -> Option<Duration> {
+        let of_method = late(self.times[class].get()?)?;
+        // An endpoint that is always slower is not late; to be asked less is all it deserves.
+        let late = of_method.max(late(load.times())?).min(self.attempt_timeout / 2);
         Some(late.max(FLOOR))
     }
+}
+
+/// Twice the 90th percentile, so that a tail on one call in ten does not move it, and at most
+/// four times the median, so that a longer one does not either.
+fn late(times: &Digest) -> Option<Duration> {
+    let times = Some(times).filter(|times| times.count() >= COLD)?;
+    Some((2 * times.quantile(0.9)?).min(4 * times.quantile(0.5)?))
 }
 
 /// Goes off when an answer is late, and again after each further such time.
@@ -69,9 +75,10 @@ impl Alarm {
 }
 
 impl Call {
-    pub(crate) fn set_alarm(&mut self, members: &[usize]) {
+    pub(crate) fn set_alarm(&mut self, leg: &Leg) {
         let Some(hedging) = &self.roster.shared.hedging else { return };
-        let delay = self.class(members).and_then(|class| hedging.delay(class));
+        let delay = self.class(&leg.members);
+        let delay = delay.and_then(|class| hedging.delay(class, &leg.exchange.seat.load));
         self.alarm = delay.map(|delay| {
             let sleep = Box::pin(sleep_until(Instant::now() + delay));
             Alarm { delay, rings: 0, sleep }

@@ -75,7 +75,7 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
         if !is_simple {
             return None;
         }
-        is_plain &= !method.shows_block();
+        is_plain &= !method.shows_block;
     }
     let route = Route::default();
     let Next::Ask(pick) = route.next(first, roster) else { return None };
@@ -86,9 +86,10 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
 /// For what has a deadline, is a write, goes to more than one endpoint, or finds none.
 async fn ask_carefully(
     roster: Arc<Roster>,
-    packet: RequestPacket,
+    mut packet: RequestPacket,
 ) -> Result<ResponsePacket, TransportError> {
     let deadline = CallOptions::deadline_of(&packet);
+    roster.shared.filters.direct(&mut packet);
     let questions = Questions::new(&packet, true)?;
     if questions.is_empty() {
         return Ok(ResponsePacket::Batch(Vec::new()));
@@ -146,7 +147,7 @@ impl Call {
         match answered {
             Poll::Ready(answered) => self.judge(&leg.end(), answered).await,
             Poll::Pending => {
-                self.set_alarm(&leg.members);
+                self.set_alarm(&leg);
                 self.legs.push(leg);
             }
         }
@@ -207,7 +208,7 @@ impl Call {
         members.iter().for_each(|index| self.tell_of_failover(*index));
         let first = self.routes[members[0]].asked.is_empty();
         let leg = self.send(pick, members.clone());
-        self.set_alarm(&members);
+        self.set_alarm(&leg);
         self.legs.push(leg);
         if first {
             self.send_to_more_writers(&members);

@@ -28,6 +28,19 @@ pub(crate) struct Suspect {
     pub(crate) fault: Fault,
 }
 
+/// One member's request, looked at once for all endpoints.
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a SerializedRequest,
+    pub(crate) method: &'static Method,
+    pin: Option<&'a EndpointId>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(request: &'a SerializedRequest) -> Self {
+        Self { request, method: Method::of(request.method()), pin: pin(request) }
+    }
+}
+
 /// Whom to ask next.
 pub(crate) enum Next {
     Ask(Pick),
@@ -100,14 +113,9 @@ impl Route {
     }
 
     /// Whether the member may be asked there at all.
-    pub(crate) fn may_go(
-        &self,
-        request: &SerializedRequest,
-        roster: &Roster,
-        index: usize,
-    ) -> bool {
-        let (seat, method) = (&roster.seats[index], Method::of(request.method()));
-        let allowed = match pin(request) {
+    pub(crate) fn may_go(&self, asked: &Asked<'_>, roster: &Roster, index: usize) -> bool {
+        let (seat, method) = (&roster.seats[index], asked.method);
+        let allowed = match asked.pin {
             Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
             None => index == 0 || !is_bound(method),
         };
@@ -115,8 +123,8 @@ impl Route {
     }
 
     /// Only what can be asked again elsewhere tries out an endpoint in trouble.
-    pub(crate) fn may_probe(&self, request: &SerializedRequest) -> bool {
-        Method::of(request.method()).replay == Replay::Freely && self.doubt.is_none()
+    pub(crate) fn may_probe(&self, method: &Method) -> bool {
+        method.replay == Replay::Freely && self.doubt.is_none()
     }
 
     /// Whether both members have been to the same endpoints, for the same reason.

@@ -1,5 +1,5 @@
 use crate::{
-    call::route::Route,
+    call::route::{Asked, Route},
     freshness::Wanted,
     roster::Roster,
     seat::{
@@ -32,12 +32,13 @@ pub(crate) struct Survey {
 
 impl Survey {
     pub(crate) fn of(request: &SerializedRequest, route: &Route, roster: &Roster) -> Self {
+        let asked = Asked::of(request);
         let wanted = roster.wanted(request);
         let mut survey = Self::default();
         if let Some(switched) = roster.switched
-            && route.may_go(request, roster, switched)
+            && route.may_go(&asked, roster, switched)
         {
-            survey.add(switched, &roster.seats[switched], request, route, &wanted);
+            survey.add(switched, &roster.seats[switched], &asked, route, &wanted);
             if survey.has_found() {
                 return survey;
             }
@@ -49,8 +50,8 @@ impl Survey {
                 break;
             }
             tier = Some(seat.tier);
-            if route.may_go(request, roster, index) {
-                survey.add(index, seat, request, route, &wanted);
+            if route.may_go(&asked, roster, index) {
+                survey.add(index, seat, &asked, route, &wanted);
             }
         }
         survey
@@ -65,18 +66,18 @@ impl Survey {
         &mut self,
         index: usize,
         seat: &Seat,
-        request: &SerializedRequest,
+        asked: &Asked<'_>,
         route: &Route,
         wanted: &Wanted,
     ) {
-        if !seat.methods.offers(request.method()) {
+        if !seat.methods.offers(asked.request.method()) {
             self.refuses = self.refuses.or(Some(index));
             self.is_partial = true;
             return;
         }
         match seat.circuit.access() {
             Access::Free => {
-                let wait = seat.free_in(slice::from_ref(request));
+                let wait = seat.free_in(slice::from_ref(asked.request));
                 self.is_partial |= !wait.is_zero() || !wanted.is_at(&seat.lookout);
                 if !wait.is_zero() {
                     self.park(wait);
@@ -86,7 +87,7 @@ impl Survey {
                     self.behind = Some((index, seat.lookout.lag()));
                 }
             }
-            Access::Probe(probe) if self.probe.is_none() && route.may_probe(request) => {
+            Access::Probe(probe) if self.probe.is_none() && route.may_probe(asked.method) => {
                 self.probe = Some((index, probe));
             }
             Access::Parked(left) => self.park(left),

@@ -118,6 +118,11 @@ impl Load {
         average.saturating_mul(in_flight.saturating_add(1))
     }
 
+    /// How long the latest answers, about a thousand, took.
+    pub(crate) const fn times(&self) -> &Digest {
+        &self.digest
+    }
+
     /// The latency that this share of the latest answers did not exceed; none before the first.
     pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
         self.digest.quantile(share)
