@@ -1,7 +1,6 @@
 //! What is known about each JSON-RPC method.
 
 use crate::Fault;
-use std::cmp::Ordering;
 
 /// What a method does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,12 +84,12 @@ impl Method {
     /// subscriptions, `evm_*`, `anvil_*`, `*_send*` and their like are writes, `*_get*`, `*_call`,
     /// `*_estimate*`, `debug_trace*` and `trace_*` are reads, everything else is opaque.
     pub fn of(name: &str) -> &'static Self {
-        match TABLE.binary_search_by(|row| order(row.name, name)) {
-            Ok(index) => &TABLE[index],
-            Err(_) if looks_like_subscription(name) => &OTHER_SUBSCRIPTION,
-            Err(_) if looks_like_write(name) => &OTHER_WRITE,
-            Err(_) if looks_like_read(name) => &OTHER_READ,
-            Err(_) => &OPAQUE,
+        match find(name) {
+            Some(index) => &TABLE[index],
+            None if looks_like_subscription(name) => &OTHER_SUBSCRIPTION,
+            None if looks_like_write(name) => &OTHER_WRITE,
+            None if looks_like_read(name) => &OTHER_READ,
+            None => &OPAQUE,
         }
     }
 
@@ -102,8 +101,7 @@ impl Method {
     /// Its place among all rows, of which there are [`ROWS`](Self::ROWS): for what is counted per
     /// method.
     pub fn row(&self) -> usize {
-        let found = TABLE.binary_search_by(|row| order(row.name, self.name));
-        found.unwrap_or_else(|_| TABLE.len() + self.kind as usize)
+        find(self.name).unwrap_or_else(|| TABLE.len() + self.kind as usize)
     }
 
     /// May the very same request be sent again after this fault, anywhere?
@@ -179,10 +177,31 @@ impl Method {
     }
 }
 
-/// By length first: most comparisons then look at no letter.
-fn order(one: &str, other: &str) -> Ordering {
-    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+/// Where the row of this name stands: few names have the same length.
+fn find(name: &str) -> Option<usize> {
+    let range = *STARTS.get(name.len())?..*STARTS.get(name.len() + 1)?;
+    let mut rows = TABLE[range.clone()].iter();
+    rows.position(|row| row.name == name).map(|index| range.start + index)
 }
+
+/// Where the names of each length begin.
+const STARTS: [usize; LONGEST + 2] = {
+    let mut starts = [0; LONGEST + 2];
+    let mut row = 0;
+    while row < TABLE.len() {
+        starts[TABLE[row].name.len() + 1] = row + 1;
+        row += 1;
+    }
+    let mut length = 1;
+    while length < starts.len() {
+        if starts[length] == 0 {
+            starts[length] = starts[length - 1];
+        }
+        length += 1;
+    }
+    starts
+};
+const LONGEST: usize = TABLE[TABLE.len() - 1].name.len();
 
 const OTHER_READ: Method =
     Method { cached: false, null_is_answer: true, ..Method::read("other", BlockArgument::None) };
@@ -217,7 +236,7 @@ fn looks_like_read(name: &str) -> bool {
 
 use BlockArgument::{At, FilterAt, HashAt, None as NoBlock};
 
-/// In [`order`], which a test checks.
+/// By length and then by name, which a test checks.
 const TABLE: &[Method] = &[
     Method::read("eth_call", At(1)),
     Method::write("eth_sign"),
@@ -316,7 +335,8 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_so_every_row_is_found() {
-        assert!(TABLE.windows(2).all(|pair| order(pair[0].name, pair[1].name).is_lt()));
+        let order = |row: &Method| (row.name.len(), row.name);
+        assert!(TABLE.is_sorted_by_key(order));
         assert!(TABLE.iter().all(|row| Method::of(row.name) == row));
         assert!(TABLE.iter().enumerate().all(|(index, row)| row.row() == index));
         assert!(

@@ -185,7 +185,7 @@ impl Service<RequestPacket> for Rotation {
         if let Some(polling) = &self.polling {
             polling.start(&self.roster);
         }
-        Box::pin(ask(self.roster.load_full(), packet))
+        Box::pin(ask(self.roster.load(), packet))
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::seat::{Seat, circuit::Probe};
+use crate::seat::{Load, Seat, circuit::Probe};
 use alclad_core::{
     Fault, Health, Notes,
     note::{self, Capture},
@@ -6,7 +6,8 @@ use alclad_core::{
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::{TransportError, TransportFut};
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -28,26 +29,69 @@ pub(crate) struct Exchange {
     pub(crate) age: u32,
     /// Held while a half-open endpoint is asked.
     pub(crate) probe: Option<Probe>,
-    /// When we began to wait: an endpoint that answers at once is not timed.
-    since: Option<Instant>,
+    /// When we began to wait: an answer that is at hand is not timed.
+    since: Instant,
     answer: Capture<TransportFut<'static>>,
 }
 
 /// What an endpoint said, or what became of it.
 pub(crate) type Answered = (Result<ResponsePacket, TransportError>, Notes);
 
+/// A packet that was just sent. An answer that is at hand needs no more than this.
+pub(crate) struct Started<'a> {
+    in_flight: InFlight<'a>,
+    age: u32,
+    answer: Capture<TransportFut<'static>>,
+}
+
+/// Counts a request as ended, also one that is dropped.
+struct InFlight<'a>(&'a Load);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+// === impl Started ===
+
+impl<'a> Started<'a> {
+    pub(crate) fn begin(seat: &'a Seat, packet: RequestPacket) -> Self {
+        seat.load.begin();
+        let (in_flight, age) = (InFlight(&seat.load), seat.circuit.age());
+        let answer = note::capture_at(seat.id.clone(), seat.send(packet));
+        Self { in_flight, age, answer }
+    }
+
+    /// Looks once whether the answer is there.
+    pub(crate) async fn look(&mut self) -> Poll<Answered> {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.answer).poll(cx))).await
+    }
+
+    /// The age of the endpoint's circuit when it was sent.
+    pub(crate) const fn age(&self) -> u32 {
+        self.age
+    }
+
+    /// It is going to take a while.
+    pub(crate) fn go_on(self, seat: &Arc<Seat>, probe: Option<Probe>) -> Exchange {
+        let Self { in_flight, age, answer } = self;
+        mem::forget(in_flight);
+        Exchange { seat: Arc::clone(seat), age, probe, since: Instant::now(), answer }
+    }
+}
+
 // === impl Exchange ===
 
 impl Exchange {
     pub(crate) fn begin(seat: &Arc<Seat>, packet: RequestPacket, probe: Option<Probe>) -> Self {
-        seat.load.begin();
-        let answer = note::capture_at(seat.id.clone(), seat.send(packet));
-        Self { seat: Arc::clone(seat), age: seat.circuit.age(), probe, since: None, answer }
+        let started = Started::begin(seat, packet);
+        started.go_on(seat, probe)
     }
 
     /// How long it has been waited for.
-    pub(crate) fn waited(&self) -> Option<Duration> {
-        self.since.map(|since| since.elapsed())
+    pub(crate) fn waited(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// Leaves it to end in a task of its own, for nobody waits for it any more. An HTTP/1.1
@@ -66,7 +110,7 @@ impl Exchange {
     pub(crate) fn learn(&self, ended: Option<Answered>) {
         match ended {
             Some((Ok(packet), _)) if packet.is_success() => {
-                self.waited().inspect(|latency| self.seat.load.observe(*latency));
+                self.seat.load.observe(self.waited());
                 self.seat.circuit.succeed(self.age);
             }
             Some((Ok(_), _)) => {}
@@ -92,11 +136,7 @@ impl Future for Exchange {
     type Output = Answered;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
-        let polled = Pin::new(&mut self.answer).poll(cx);
-        if polled.is_pending() && self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
-        polled
+        Pin::new(&mut self.answer).poll(cx)
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::{
     call::{
         Call, Leg,
-        route::{Next, Standing},
+        route::{Asked, Next, Standing},
     },
     seat::{Digest, Load},
 };
@@ -120,7 +120,10 @@ impl Call {
         alarm.set_again();
         let members = leg.members.clone();
         let Some(request) = self.members[members[0]].question().request() else { return };
-        let Next::Ask(pick) = self.routes[members[0]].next(request, &self.roster) else { return };
+        let Next::Ask(pick) = self.routes[members[0]].next(&Asked::of(request), &self.roster)
+        else {
+            return;
+        };
         let spare = &self.roster.shared.spare;
         let is_good = pick.standing == Standing::Good && pick.probe.is_none();
         let is_allowed = is_good

@@ -3,7 +3,7 @@ use crate::{
     call::{
         Call, Indices,
         exchange::Exchange,
-        route::{Next, Standing},
+        route::{Asked, Next, Standing},
     },
     seat::{Seat, circuit::Probe},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Attempt {
     pub(crate) members: Indices,
     /// The age of the endpoint's circuit when it was sent.
     pub(crate) age: u32,
-    pub(crate) waited: Option<Duration>,
+    pub(crate) waited: Duration,
     pub(crate) is_hedge: bool,
     /// A half-open endpoint is not asked anew before its answer is judged.
     _probe: Option<Probe>,
@@ -80,7 +80,7 @@ impl Call {
             .collect();
         for _ in 1..most {
             let Some(request) = self.members[members[0]].question().request() else { return };
-            match self.routes[members[0]].next(request, &self.roster) {
+            match self.routes[members[0]].next(&Asked::of(request), &self.roster) {
                 Next::Ask(pick) if pick.standing != Standing::Trouble => {
                     let leg = self.send(pick, members.clone());
                     self.legs.push(leg);

@@ -12,15 +12,17 @@ pub(crate) use leg::Leg;
 
 use crate::roster::Roster;
 use alclad_core::{
-    CallOptions, Fault, Health, Kind, Members, Method, Questions,
+    CallOptions, Fault, Health, Kind, Members, Questions,
     error::{AllParked, DeadlineExceeded, TypedError},
     names,
 };
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::TransportError;
+use arc_swap::Guard;
+use exchange::Started;
 use hedge::Alarm;
 use leg::Attempt;
-use route::{Next, Route, Standing};
+use route::{Asked, Next, Route, Standing};
 use smallvec::SmallVec;
 use std::{
     future::{Future, poll_fn},
@@ -39,27 +41,30 @@ pub(crate) type Indices = SmallVec<[usize; 4]>;
 
 /// Asks one endpoint, and for the members that it failed the next one.
 pub(crate) async fn ask(
-    roster: Arc<Roster>,
+    roster: Guard<Arc<Roster>>,
     packet: RequestPacket,
 ) -> Result<ResponsePacket, TransportError> {
     let Some((seat, is_plain)) = first_stop(&packet, &roster) else {
-        return Box::pin(ask_carefully(roster, packet)).await;
+        return Box::pin(ask_carefully(Guard::into_inner(roster), packet)).await;
     };
     let questions = Questions::new(&packet, !is_plain || roster.seats.len() > 1)?;
     roster.shared.deposit(questions.len());
-    let mut exchange = Exchange::begin(&roster.seats[seat], packet, None);
-    let answered = poll_fn(|cx| Poll::Ready(Pin::new(&mut exchange).poll(cx))).await;
-    match answered {
+    let mut started = Started::begin(&roster.seats[seat], packet);
+    match started.look().await {
         Poll::Ready((answer, notes))
             if is_plain
                 && answer.as_ref().is_ok_and(|answer| questions.are_answered_by(answer)) =>
         {
-            exchange.seat.circuit.succeed(exchange.age);
+            roster.seats[seat].circuit.succeed(started.age());
             notes.pass_up();
             answer
         }
         // What follows waits, or is rare: it must not weigh on an answer that is at hand.
-        answered => Box::pin(Call::new(roster, questions).go_on(seat, exchange, answered)).await,
+        answered => {
+            let exchange = started.go_on(&roster.seats[seat], None);
+            let call = Call::new(Guard::into_inner(roster), questions);
+            Box::pin(call.go_on(seat, exchange, answered)).await
+        }
     }
 }
 
@@ -68,18 +73,20 @@ pub(crate) async fn ask(
 fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> {
     let (first, others) = packet.requests().split_first()?;
     let mut is_plain = true;
-    for request in packet.requests() {
-        let method = Method::of(request.method());
-        let is_simple = !matches!(method.kind, Kind::Write | Kind::Filter)
-            && CallOptions::of(request).is_none_or(|options| options.deadline.is_none());
-        if !is_simple {
-            return None;
-        }
-        is_plain &= !method.shows_block;
+    let mut is_simple = |asked: &Asked<'_>| {
+        is_plain &= !asked.method.shows_block;
+        !matches!(asked.method.kind, Kind::Write | Kind::Filter)
+            && CallOptions::of(asked.request).is_none_or(|options| options.deadline.is_none())
+    };
+    let (route, first) = (Route::default(), Asked::of(first));
+    if !is_simple(&first) {
+        return None;
     }
-    let route = Route::default();
-    let Next::Ask(pick) = route.next(first, roster) else { return None };
-    let go_along = others.iter().all(|other| route.goes_to(other, roster, pick.seat));
+    let Next::Ask(pick) = route.next(&first, roster) else { return None };
+    let go_along = others
+        .iter()
+        .map(Asked::of)
+        .all(|other| is_simple(&other) && route.goes_to(&other, roster, pick.seat));
     (go_along && pick.probe.is_none()).then_some((pick.seat, is_plain))
 }
 
@@ -229,7 +236,7 @@ impl Call {
     /// The deadline has passed: the members that have an answer keep it.
     fn time_out(&mut self) {
         for leg in std::mem::take(&mut self.legs) {
-            if leg.exchange.waited().is_some_and(|waited| waited >= LONG_ENOUGH) {
+            if leg.exchange.waited() >= LONG_ENOUGH {
                 leg.exchange.fail(Fault::Timeout, Health::Failure);
             }
             for index in &leg.members {
@@ -254,7 +261,8 @@ impl Call {
                 continue;
             }
             let request = self.members[index].question().request();
-            match request.map(|request| self.routes[index].next(request, &self.roster)) {
+            match request.map(|request| self.routes[index].next(&Asked::of(request), &self.roster))
+            {
                 Some(Next::Ask(pick)) => {
                     let members = self.companions(index, pick.seat, pick.probe.is_some());
                     if self.affords(&members, pick.standing) {
@@ -281,7 +289,8 @@ impl Call {
             !is_probe
                 && member.is_open()
                 && route.has_been_where(&self.routes[first])
-                && request.is_some_and(|request| route.goes_to(request, &self.roster, stop))
+                && request
+                    .is_some_and(|request| route.goes_to(&Asked::of(request), &self.roster, stop))
         };
         let others = (first + 1..self.members.len()).filter(goes_along);
         std::iter::once(first).chain(others).collect()

@@ -37,7 +37,8 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn of(request: &'a SerializedRequest) -> Self {
-        Self { request, method: Method::of(request.method()), pin: pin(request) }
+        let pin = CallOptions::of(request).and_then(|options| options.endpoint.as_ref());
+        Self { request, method: Method::of(request.method()), pin }
     }
 }
 
@@ -72,16 +73,16 @@ pub(crate) enum Standing {
 
 impl Route {
     /// One that could serve the member, by the strategy; if there is none, one in trouble.
-    pub(crate) fn next(&self, request: &SerializedRequest, roster: &Roster) -> Next {
-        let mut survey = Survey::of(request, self, roster);
+    pub(crate) fn next(&self, asked: &Asked<'_>, roster: &Roster) -> Next {
+        let mut survey = Survey::of(asked, self, roster);
         if let Some((seat, probe)) = survey.probe.take() {
             return ask(seat, Standing::Good, Some(probe));
         }
         if !survey.candidates.is_empty() {
             let is_detour = survey.is_partial || !self.asked.is_empty();
-            let seat = match pin(request) {
+            let seat = match asked.pin {
                 Some(_) => survey.candidates[0],
-                None => roster.choose(&survey.candidates, is_detour, request.method()),
+                None => roster.choose(&survey.candidates, is_detour, asked.request.method()),
             };
             return ask(seat, Standing::Good, None);
         }
@@ -92,22 +93,17 @@ impl Route {
             (None, None, Some(left), _) if first => Next::AllParked(left),
             // The caller is to see the endpoint's own words.
             (None, None, None, Some(seat)) if first => ask(seat, Standing::Trouble, None),
-            (None, None, None, None) if first => Next::NoEndpoint(roster.missing(pin(request))),
+            (None, None, None, None) if first => Next::NoEndpoint(roster.missing(asked.pin)),
             _ => Next::Nobody,
         }
     }
 
     /// Whether a member that is on its way there may take this one along: if it could be its own
     /// next stop too. A probe takes nobody along.
-    pub(crate) fn goes_to(
-        &self,
-        request: &SerializedRequest,
-        roster: &Roster,
-        stop: usize,
-    ) -> bool {
-        let survey = Survey::of(request, self, roster);
+    pub(crate) fn goes_to(&self, asked: &Asked<'_>, roster: &Roster, stop: usize) -> bool {
+        let survey = Survey::of(asked, self, roster);
         match survey.candidates.is_empty() && survey.probe.is_none() {
-            true => matches!(self.next(request, roster), Next::Ask(pick) if pick.seat == stop),
+            true => matches!(self.next(asked, roster), Next::Ask(pick) if pick.seat == stop),
             false => survey.candidates.contains(&stop),
         }
     }
@@ -144,10 +140,6 @@ impl Route {
 
 const fn ask(seat: usize, standing: Standing, probe: Option<Probe>) -> Next {
     Next::Ask(Pick { seat, standing, probe })
-}
-
-pub(crate) fn pin(request: &SerializedRequest) -> Option<&EndpointId> {
-    CallOptions::of(request)?.endpoint.as_ref()
 }
 
 /// A subscription lives in its connection, and a filter of which we do not know who made it was

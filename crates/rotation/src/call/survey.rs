@@ -7,7 +7,6 @@ use crate::{
         circuit::{Access, Probe},
     },
 };
-use alloy_json_rpc::SerializedRequest;
 use smallvec::SmallVec;
 use std::{slice, time::Duration};
 
@@ -31,14 +30,13 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    pub(crate) fn of(request: &SerializedRequest, route: &Route, roster: &Roster) -> Self {
-        let asked = Asked::of(request);
-        let wanted = roster.wanted(request);
+    pub(crate) fn of(asked: &Asked<'_>, route: &Route, roster: &Roster) -> Self {
+        let wanted = roster.wanted(asked.request);
         let mut survey = Self::default();
         if let Some(switched) = roster.switched
-            && route.may_go(&asked, roster, switched)
+            && route.may_go(asked, roster, switched)
         {
-            survey.add(switched, &roster.seats[switched], &asked, route, &wanted);
+            survey.add(switched, &roster.seats[switched], asked, route, &wanted);
             if survey.has_found() {
                 return survey;
             }
@@ -50,8 +48,8 @@ impl Survey {
                 break;
             }
             tier = Some(seat.tier);
-            if route.may_go(&asked, roster, index) {
-                survey.add(index, seat, &asked, route, &wanted);
+            if route.may_go(asked, roster, index) {
+                survey.add(index, seat, asked, route, &wanted);
             }
         }
         survey

@@ -53,10 +53,8 @@ impl Call {
                     let endpoint = attempt.seat.id.to_string();
                     metrics::counter!(names::HEDGES_WON, names::ENDPOINT => endpoint).increment(1);
                 }
-                if let Some(latency) = attempt.waited {
-                    attempt.seat.load.observe(latency);
-                    self.time(&attempt.members, latency);
-                }
+                attempt.seat.load.observe(attempt.waited);
+                self.time(&attempt.members, attempt.waited);
             }
             None => {}
         }
