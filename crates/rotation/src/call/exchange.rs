@@ -39,6 +39,7 @@ pub(crate) type Answered = (Result<ResponsePacket, TransportError>, Notes);
 
 /// A packet that was just sent. An answer that is at hand needs no more than this.
 pub(crate) struct Started<'a> {
+    seat: &'a Seat,
     in_flight: InFlight<'a>,
     age: u32,
     answer: Capture<TransportFut<'static>>,
@@ -60,7 +61,7 @@ impl<'a> Started<'a> {
         seat.load.begin();
         let (in_flight, age) = (InFlight(&seat.load), seat.circuit.age());
         let answer = note::capture_at(seat.id.clone(), seat.send(packet));
-        Self { in_flight, age, answer }
+        Self { seat, in_flight, age, answer }
     }
 
     /// Looks once whether the answer is there.
@@ -68,14 +69,14 @@ impl<'a> Started<'a> {
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.answer).poll(cx))).await
     }
 
-    /// The age of the endpoint's circuit when it was sent.
-    pub(crate) const fn age(&self) -> u32 {
-        self.age
+    /// The answer is good.
+    pub(crate) fn succeed(&self) {
+        self.seat.circuit.succeed(self.age);
     }
 
     /// It is going to take a while.
     pub(crate) fn go_on(self, seat: &Arc<Seat>, probe: Option<Probe>) -> Exchange {
-        let Self { in_flight, age, answer } = self;
+        let Self { in_flight, age, answer, .. } = self;
         mem::forget(in_flight);
         Exchange { seat: Arc::clone(seat), age, probe, since: Instant::now(), answer }
     }

@@ -17,7 +17,7 @@ use alclad_core::{
     names,
 };
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
-use alloy_transport::TransportError;
+use alloy_transport::{TransportError, TransportFut};
 use arc_swap::Guard;
 use exchange::Started;
 use hedge::Alarm;
@@ -25,7 +25,7 @@ use leg::Attempt;
 use route::{Asked, Next, Route, Standing};
 use smallvec::SmallVec;
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     pin::Pin,
     sync::Arc,
     task::Poll,
@@ -40,32 +40,35 @@ const LONG_ENOUGH: Duration = Duration::from_millis(250);
 pub(crate) type Indices = SmallVec<[usize; 4]>;
 
 /// Asks one endpoint, and for the members that it failed the next one.
-pub(crate) async fn ask(
-    roster: Guard<Arc<Roster>>,
-    packet: RequestPacket,
-) -> Result<ResponsePacket, TransportError> {
-    let Some((seat, is_plain)) = first_stop(&packet, &roster) else {
-        return Box::pin(ask_carefully(Guard::into_inner(roster), packet)).await;
+pub(crate) fn ask(roster: Guard<Arc<Roster>>, packet: RequestPacket) -> TransportFut<'static> {
+    let Some((index, is_plain)) = first_stop(&packet, &roster) else {
+        return Box::pin(ask_carefully(Guard::into_inner(roster), packet));
     };
-    let questions = Questions::new(&packet, !is_plain || roster.seats.len() > 1)?;
+    let questions = match Questions::new(&packet, !is_plain || roster.seats.len() > 1) {
+        Ok(questions) => questions,
+        Err(error) => return Box::pin(ready(Err(error))),
+    };
     roster.shared.deposit(questions.len());
-    let mut started = Started::begin(&roster.seats[seat], packet);
-    match started.look().await {
-        Poll::Ready((answer, notes))
-            if is_plain
-                && answer.as_ref().is_ok_and(|answer| questions.are_answered_by(answer)) =>
-        {
-            roster.seats[seat].circuit.succeed(started.age());
-            notes.pass_up();
-            answer
+    Box::pin(async move {
+        let mut started = Started::begin(&roster.seats[index], packet);
+        match started.look().await {
+            Poll::Ready((answer, notes)) if is_plain && is_good(&questions, &answer) => {
+                started.succeed();
+                notes.pass_up();
+                answer
+            }
+            // What follows waits, or is rare: it must not weigh on an answer that is at hand.
+            answered => {
+                let exchange = started.go_on(&roster.seats[index], None);
+                let call = Call::new(Guard::into_inner(roster), questions);
+                Box::pin(call.go_on(index, exchange, answered)).await
+            }
         }
-        // What follows waits, or is rare: it must not weigh on an answer that is at hand.
-        answered => {
-            let exchange = started.go_on(&roster.seats[seat], None);
-            let call = Call::new(Guard::into_inner(roster), questions);
-            Box::pin(call.go_on(seat, exchange, answered)).await
-        }
-    }
+    })
+}
+
+fn is_good(questions: &Questions, answer: &Result<ResponsePacket, TransportError>) -> bool {
+    answer.as_ref().is_ok_and(|answer| questions.are_answered_by(answer))
 }
 
 /// The endpoint to which all members go, if there is such a one, and whether their answers tell

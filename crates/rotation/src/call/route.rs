@@ -109,11 +109,13 @@ impl Route {
     }
 
     /// Whether the member may be asked there at all.
+    #[inline]
     pub(crate) fn may_go(&self, asked: &Asked<'_>, roster: &Roster, index: usize) -> bool {
         let (seat, method) = (&roster.seats[index], asked.method);
         let allowed = match asked.pin {
-            Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
+            None if method.kind == Kind::Read => true,
             None => index == 0 || !is_bound(method),
+            Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
         };
         allowed && roster.may_serve(seat, method) && !self.asked.contains(&index)
     }

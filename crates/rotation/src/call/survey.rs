@@ -48,8 +48,13 @@ impl Survey {
                 break;
             }
             tier = Some(seat.tier);
-            if route.may_go(asked, roster, index) {
-                survey.add(index, seat, asked, route, &wanted);
+            if !route.may_go(asked, roster, index) {
+                continue;
+            }
+            // Nearly always nothing stands against an endpoint.
+            match matches!(wanted, Wanted::Anything) && seat.is_plain() {
+                true => survey.candidates.push(index),
+                false => survey.add(index, seat, asked, route, &wanted),
             }
         }
         survey

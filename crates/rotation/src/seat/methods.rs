@@ -34,8 +34,12 @@ struct Flaw {
 // === impl Methods ===
 
 impl Methods {
-    pub(crate) fn offers(&self, method: &str) -> bool {
+    pub(crate) fn are_all_offered(&self) -> bool {
         !self.any.load(Relaxed)
+    }
+
+    pub(crate) fn offers(&self, method: &str) -> bool {
+        self.are_all_offered()
             || self.lock().get(method).is_none_or(|flaw| flaw.until <= Instant::now())
     }
 

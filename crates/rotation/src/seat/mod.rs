@@ -77,6 +77,11 @@ impl Seat {
         self.target.send(packet)
     }
 
+    /// Healthy, without a limiter, and it offers every method.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.circuit.is_closed() && self.limiters.is_empty() && self.methods.are_all_offered()
+    }
+
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled.load(Relaxed)
     }
