@@ -10,8 +10,10 @@ use alloy::transports::{
 use futures::FutureExt;
 use std::{
     future::ready,
+    hint,
     sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::runtime::{EnterGuard, Runtime};
 use tower::Service;
@@ -56,6 +58,28 @@ impl Service<RequestPacket> for Instant {
             }
         };
         Box::pin(ready(Ok(answer)))
+    }
+}
+
+/// An [`Instant`] that takes five microseconds of a processor for its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Busy(Instant);
+
+impl Service<RequestPacket> for Busy {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < Duration::from_micros(5) {
+            hint::spin_loop();
+        }
+        self.0.call(packet)
     }
 }
 
