@@ -1,7 +1,7 @@
 //! What a call through the door costs: allocations grow with the number of layers, not with its
 //! square.
 
-use alclad::{RetryLayer, TimeoutLayer};
+use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer};
 use alclad_bench::{Instant, boxed, call, request, runtime};
 use alloy::{
     network::Ethereum,
@@ -9,11 +9,15 @@ use alloy::{
     rpc::client::RpcClient,
     transports::BoxTransport,
 };
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 use tower::Layer;
 
 fn timeout() -> TimeoutLayer {
     TimeoutLayer::new(Duration::from_secs(10))
+}
+
+fn rate_limit() -> RateLimitLayer {
+    RateLimitLayer::per_second(NonZeroU32::MAX)
 }
 
 /// The transport of a provider with so many layers, as `ProviderBuilder` puts them there.
@@ -63,4 +67,5 @@ fn a_layer_on_a_transport_that_is_not_boxed_costs_two() {
     let none = allocations(&boxed(Instant::new()));
     assert!(allocations(&boxed(Layer::layer(&timeout(), Instant::new()))) - none <= 2);
     assert!(allocations(&boxed(Layer::layer(&RetryLayer::new(), Instant::new()))) - none <= 2);
+    assert!(allocations(&boxed(Layer::layer(&rate_limit(), Instant::new()))) - none <= 1);
 }

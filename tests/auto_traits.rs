@@ -1,8 +1,10 @@
 //! What every layer and every service of a layer is: the compiler is the test.
 
 use alclad::{
-    Endpoint, HttpTransport, RetryLayer, Rotation, RotationBuilder, TimeoutLayer, TransportLayers,
+    Endpoint, HttpTransport, RateLimitLayer, RateLimiter, RetryLayer, Rotation, RotationBuilder,
+    TimeoutLayer, TransportLayers,
     core::{Budget, CallOptions, EndpointId, Foreign, UniqueIds, UniqueIdsLayer, Upstream},
+    rate_limit::{CostTable, RateLimit},
     retry::{Backoff, Decision, Retry, RetryEvent},
     timeout::Timeout,
 };
@@ -30,6 +32,7 @@ where
 
 #[test]
 fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
+    boxes::<RateLimitLayer>();
     boxes::<RetryLayer>();
     boxes::<RetryLayer<fn(RetryEvent) -> Decision>>();
     boxes::<TimeoutLayer>();
@@ -39,6 +42,7 @@ fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
 
 #[test]
 fn every_layer_stands_in_alloys_provider_builder() {
+    stands_in_a_builder::<RateLimitLayer>();
     stands_in_a_builder::<RetryLayer>();
     stands_in_a_builder::<TimeoutLayer>();
     stands_in_a_builder::<TransportLayers<Identity>>();
@@ -49,6 +53,8 @@ fn every_service_is_an_upstream_for_the_next_layer() {
     upstream::<BoxTransport>();
     upstream::<Foreign<BoxTransport>>();
     upstream::<HttpTransport>();
+    upstream::<RateLimit<BoxTransport>>();
+    upstream::<RateLimit<tower::limit::ConcurrencyLimit<BoxTransport>>>();
     upstream::<Retry<BoxTransport>>();
     upstream::<Retry<Timeout<Rotation>, Backoff>>();
     upstream::<Rotation>();
@@ -64,6 +70,8 @@ fn what_a_user_holds_is_shared_by_threads() {
     shared::<Endpoint<BoxTransport>>();
     shared::<EndpointId>();
     shared::<HttpTransport>();
+    shared::<CostTable>();
+    shared::<RateLimiter>();
     shared::<Rotation>();
     shared::<RotationBuilder>();
 }

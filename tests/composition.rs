@@ -1,13 +1,13 @@
 //! The layers together, over simulated nodes in process.
 
-use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer, TransportLayers};
+use alclad::{Endpoint, RateLimitLayer, RetryLayer, Rotation, TimeoutLayer, TransportLayers};
 use alclad_testkit::{Disruption, SimChain, SimNode};
 use alloy::{
     providers::{Provider, ProviderBuilder, layers::CacheLayer},
     rpc::client::RpcClient,
     transports::{BoxTransport, IntoBoxTransport},
 };
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 use tower::{Layer, ServiceBuilder};
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,6 +22,10 @@ fn timeout() -> TimeoutLayer {
     TimeoutLayer::new(PATIENCE)
 }
 
+fn rate_limit() -> RateLimitLayer {
+    RateLimitLayer::per_second(NonZeroU32::new(100).unwrap())
+}
+
 async fn height(transport: impl IntoBoxTransport) -> u64 {
     let client = RpcClient::new(transport, true);
     ProviderBuilder::new().connect_client(client).get_block_number().await.unwrap()
@@ -34,6 +38,9 @@ async fn every_layer_stands_on_a_boxed_transport_and_on_every_other() {
     assert_eq!(height(timeout().layer(floor())).await, 20);
     assert_eq!(height(RetryLayer::new().layer(timeout().layer(floor()))).await, 20);
     assert_eq!(height(timeout().layer(RetryLayer::new().layer(floor()))).await, 20);
+    assert_eq!(height(rate_limit().layer(floor())).await, 20);
+    assert_eq!(height(RetryLayer::new().layer(rate_limit().layer(floor()))).await, 20);
+    assert_eq!(height(rate_limit().layer(timeout().layer(floor()))).await, 20);
     assert_eq!(height(TransportLayers(timeout()).layer(floor())).await, 20);
     let rotation = Rotation::builder().endpoint(Endpoint::new("a", floor())).build();
     assert_eq!(height(timeout().layer(rotation.clone())).await, 20);
@@ -49,6 +56,7 @@ async fn a_provider_builder_takes_every_layer_and_foreign_ones_among_them() {
     let provider = ProviderBuilder::new()
         .layer(CacheLayer::new(10))
         .layer(RetryLayer::new())
+        .layer(rate_limit())
         .layer(TransportLayers(foreign))
         .layer(timeout())
         .connect_client(RpcClient::new(node.transport(), true));

@@ -12,6 +12,13 @@ pub use alclad_http as http;
 #[cfg(feature = "http")]
 pub use alclad_http::HttpTransport;
 
+/// What an endpoint allows.
+#[cfg(feature = "rate-limit")]
+#[doc(inline)]
+pub use alclad_rate_limit as rate_limit;
+#[cfg(feature = "rate-limit")]
+pub use alclad_rate_limit::{RateLimitLayer, RateLimiter};
+
 /// Asking again.
 #[cfg(feature = "retry")]
 #[doc(inline)]

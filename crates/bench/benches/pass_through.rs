@@ -1,11 +1,14 @@
 //! A call that nothing happens to, through each layer and through stacks, over an endpoint that
 //! answers at once: nanoseconds, beside alloy's own layers.
 
-use alclad::{RetryLayer, TimeoutLayer};
+use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, rate_limit::Aimd};
 use alclad_bench::{Instant, boxed, call, fallback, request, rotation, runtime};
-use alloy::transports::{BoxTransport, layers::RetryBackoffLayer};
-use divan::Bencher;
-use std::time::Duration;
+use alloy::transports::{
+    BoxTransport,
+    layers::{RetryBackoffLayer, ThrottleLayer},
+};
+use divan::{Bencher, counter::ItemsCount};
+use std::{num::NonZeroU32, time::Duration};
 use tower::Layer;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -29,6 +32,29 @@ fn alclad_retry(bencher: Bencher<'_, '_>) {
     through(bencher, boxed(RetryLayer::new().layer(Instant::new())));
 }
 
+/// Never reached.
+fn limit() -> RateLimitLayer {
+    RateLimitLayer::per_second(NonZeroU32::MAX).with_burst(NonZeroU32::MAX)
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_rate_limit(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(limit().layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_rate_limit_adaptive(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(limit().with_policy(Aimd::new()).layer(Instant::new())));
+}
+
+/// Two threads on one budget: how many calls pass in a second, in all.
+#[divan::bench(sample_size = 1000, threads = [2])]
+fn alclad_rate_limit_on_two_threads(bencher: Bencher<'_, '_>) {
+    let transport = boxed(limit().layer(Instant::new()));
+    let bencher = bencher.with_inputs(request).counter(ItemsCount::new(1u32));
+    bencher.bench_values(|packet| call(&transport, packet));
+}
+
 #[divan::bench(sample_size = 1000)]
 fn alclad_timeout(bencher: Bencher<'_, '_>) {
     through(bencher, boxed(TimeoutLayer::new(LIMIT).layer(Instant::new())));
@@ -47,6 +73,12 @@ fn alclad_retry_and_rotation(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1000)]
 fn alloy_retry(bencher: Bencher<'_, '_>) {
     through(bencher, boxed(RetryBackoffLayer::new(5, 100, u64::MAX).layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alloy_throttle(bencher: Bencher<'_, '_>) {
+    let throttle = ThrottleLayer::new_with_burst(u32::MAX, NonZeroU32::MAX);
+    through(bencher, boxed(throttle.layer(Instant::new())));
 }
 
 #[divan::bench(sample_size = 1000)]

@@ -37,6 +37,7 @@ pub(crate) fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
             .or_else(|| of::<DuplicateId>(link))
             .or_else(|| of::<NoEndpoint>(link))
             .or_else(|| of::<AllParked>(link))
+            .or_else(|| of::<OverLimit>(link))
     })
 }
 
@@ -296,6 +297,33 @@ impl AllParked {
 }
 
 impl TypedError for AllParked {
+    fn fault(&self) -> Fault {
+        Fault::RateLimited { retry_after: Some(self.retry_after), by: Limiter::Local }
+    }
+}
+
+/// Our own rate limit has no room for a packet, which was not sent.
+#[derive(Debug, Error)]
+#[error(
+    "{}our own rate limit has no room for another {retry_after:?}; ask again then, give the call more time, or raise the limit",
+    At(endpoint)
+)]
+#[non_exhaustive]
+pub struct OverLimit {
+    /// When the packet would have gone through.
+    pub retry_after: Duration,
+    /// Whose limit it is, if known.
+    pub endpoint: Option<EndpointId>,
+}
+
+impl OverLimit {
+    /// Room in `retry_after`, at the endpoint that is being asked in this task.
+    pub fn new(retry_after: Duration) -> Self {
+        Self { retry_after, endpoint: note::endpoint() }
+    }
+}
+
+impl TypedError for OverLimit {
     fn fault(&self) -> Fault {
         Fault::RateLimited { retry_after: Some(self.retry_after), by: Limiter::Local }
     }

@@ -75,6 +75,12 @@ impl<S, T> Ready<S, T> {
     pub fn state(&self) -> &T {
         &self.shared.state
     }
+
+    /// Gives up being ready, and with it what that holds, such as a permit: for a layer that has
+    /// to wait before it sends.
+    pub fn release(&mut self) {
+        self.polled = None;
+    }
 }
 
 impl<S: Upstream, T> Ready<S, T> {

@@ -10,6 +10,9 @@
 //! | [`HEALTH_TRANSITIONS`] | counter | [`ENDPOINT`], [`STATE`] | changes of an endpoint's health |
 //! | [`HEDGES`] | counter | [`ENDPOINT`] | packets asked elsewhere too, because this endpoint was late |
 //! | [`HEDGES_WON`] | counter | [`ENDPOINT`] | of those, the ones that this endpoint answered first |
+//! | [`RATE_LIMIT_WAIT`] | histogram, seconds | [`ENDPOINT`] | what a packet waited for its turn |
+//! | [`RATE_LIMIT_REFUSED`] | counter | [`ENDPOINT`] | packets that our own limit had no room for |
+//! | [`THROTTLED`] | counter | [`ENDPOINT`] | packets that the endpoint's limit turned away |
 //! | [`TIMEOUTS`] | counter | [`ENDPOINT`] | attempts that had no answer in time |
 //!
 //! Labels are bounded: a method is one of the [`Method`](crate::Method) table or `other`, an
@@ -29,6 +32,12 @@ pub const HEALTH_TRANSITIONS: &str = "alclad_health_transitions_total";
 pub const HEDGES: &str = "alclad_hedges_total";
 /// Hedged packets that the second endpoint answered first.
 pub const HEDGES_WON: &str = "alclad_hedges_won_total";
+/// What a packet waited for its turn in the rate limiter, in seconds; nothing if it did not wait.
+pub const RATE_LIMIT_WAIT: &str = "alclad_rate_limit_wait_seconds";
+/// Packets that our own rate limit had no room for.
+pub const RATE_LIMIT_REFUSED: &str = "alclad_rate_limit_refused_total";
+/// Packets that the endpoint's rate limit turned away, as seen by the rate limiter.
+pub const THROTTLED: &str = "alclad_throttled_total";
 /// Attempts that had no answer in time.
 pub const TIMEOUTS: &str = "alclad_timeouts_total";
 

@@ -127,6 +127,12 @@ pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
     let _ = NOTES.try_with(|notes| notes.borrow_mut().members.push((id.clone(), note())));
 }
 
+/// What was noted so far for the layer above that listens; nothing if none does. For a layer that
+/// looks only when something went wrong.
+pub fn heard() -> Notes {
+    NOTES.try_with(|notes| notes.borrow().clone()).unwrap_or_default()
+}
+
 /// The endpoint that is being asked in this task, if a layer above said so.
 pub fn endpoint() -> Option<EndpointId> {
     NOTES.try_with(|notes| notes.borrow().packet.endpoint.clone()).ok().flatten()
@@ -185,6 +191,17 @@ mod tests {
         };
         let ((), notes) = capture(call).await;
         assert_eq!(notes.of(&Id::Number(1)).attempts, 2);
+    }
+
+    #[tokio::test]
+    async fn a_layer_between_reads_what_the_one_above_will_hear() {
+        let call = async {
+            record(|note| note.http_status = Some(429));
+            heard()
+        };
+        let (heard_below, notes) = capture(call).await;
+        assert_eq!(heard_below.of(&Id::None), notes.of(&Id::None));
+        assert_eq!(heard().of(&Id::None), &AnswerNote::default());
     }
 
     #[tokio::test]

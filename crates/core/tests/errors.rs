@@ -4,7 +4,7 @@ use alclad_core::{
     EndpointId, Fault, Limiter,
     error::{
         AllParked, AttemptTimeout, BadAnswer, DeadlineExceeded, DuplicateId, EndpointFailure,
-        Misfit, NoEndpoint, TypedError, cause,
+        Misfit, NoEndpoint, OverLimit, TypedError, cause,
     },
 };
 use alloy_json_rpc::Id;
@@ -59,6 +59,7 @@ fn every_typed_error_is_found_and_judged_in_the_depth() {
     is_found(|| NoEndpoint::Empty, Fault::InvalidRequest, true);
     is_found(|| NoEndpoint::Unknown(at()), Fault::InvalidRequest, true);
     is_found(|| AllParked::new(second), limited, false);
+    is_found(|| OverLimit::new(second), limited, false);
 }
 
 #[test]

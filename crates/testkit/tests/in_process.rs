@@ -256,6 +256,35 @@ async fn the_rate_limit_counts_members_and_hints_how_long_to_wait() {
     send(&node, three()).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sliding_window_has_no_second_with_more_than_the_limit() {
+    let node = node();
+    let six = NonZeroU32::new(6).unwrap();
+    let hint = Duration::from_millis(100);
+    node.set_rate_limit(RateLimit::in_any_second(six).with_hint(hint));
+    let start = Instant::now();
+    let mut passed = Vec::new();
+    for _ in 0..60 {
+        match send(&node, three()).await {
+            Ok(_) => passed.push(start.elapsed().as_millis()),
+            Err(RpcError::Transport(kind)) => {
+                let body = &kind.as_http_error().expect("a 429").body;
+                assert_eq!(body, "Too Many Requests, retry in 100ms");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(passed, [0, 50, 1000, 1050, 2000, 2050]);
+    assert_eq!(node.throttled(), 54);
+    // Half of it from now on, and what was taken counts.
+    node.set_rate_limit(RateLimit::in_any_second(NonZeroU32::new(3).unwrap()));
+    assert!(send(&node, three()).await.is_err());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    send(&node, three()).await.unwrap();
+    assert!(send(&node, three()).await.is_err());
+}
+
 #[tokio::test]
 async fn filters_belong_to_the_node_that_made_them() {
     let node = node();

@@ -133,9 +133,14 @@ impl SimNode {
         self.stir();
     }
 
-    /// Sets or lifts the rate limit that the node enforces.
+    /// Sets, changes or lifts the rate limit that the node enforces. What was taken under one
+    /// limit is counted under the next.
     pub fn set_rate_limit(&self, limit: impl Into<Option<RateLimit>>) {
-        *lock(&self.shared.allowance) = limit.into().map(Allowance::new);
+        let mut allowance = lock(&self.shared.allowance);
+        match (limit.into(), &mut *allowance) {
+            (Some(limit), Some(allowance)) => allowance.change(limit),
+            (limit, allowance) => *allowance = limit.map(Allowance::new),
+        }
     }
 
     /// How many calls of a method arrived, each member of a batch counted by itself.

@@ -2,7 +2,7 @@
 
 use super::{
     Feeds, SimNode,
-    disruption::{HttpAnswer, RetryAfter},
+    disruption::HttpAnswer,
     lock,
     plan::{Fate, Member, Plan, Twist},
     rule::Call,
@@ -82,10 +82,11 @@ impl SimNode {
     }
 
     fn throttle(&self, calls: usize) -> Option<HttpAnswer> {
-        let wait = lock(&self.shared.allowance).as_mut()?.take(calls).err()?;
+        let mut allowance = lock(&self.shared.allowance);
+        let allowance = allowance.as_mut()?;
+        let wait = allowance.take(calls).err()?;
         self.shared.counters.throttled.fetch_add(1, Relaxed);
-        let seconds = RetryAfter::Seconds(wait.as_secs_f64().ceil() as u64);
-        Some(HttpAnswer::new(429).with_body("Too Many Requests").with_retry_after(seconds))
+        Some(allowance.limit.refusal(wait))
     }
 
     fn execute(
