@@ -1,7 +1,9 @@
 //! Against an HTTP node that enforces its limit, as a token bucket and as a sliding window: nearly
 //! all of it is used, and next to nothing is turned away; also after it was halved in the middle.
 
-use alclad::{HttpTransport, RateLimitLayer, RateLimiter, rate_limit::Aimd};
+use alclad::{
+    Endpoint, HttpTransport, RateLimitLayer, RateLimiter, RetryLayer, Rotation, rate_limit::Aimd,
+};
 use alclad_testkit::{RateLimit, SimChain, SimNode, SimServer};
 use alloy::rpc::client::RpcClient;
 use futures::{StreamExt, future::join_all, stream};
@@ -127,4 +129,57 @@ async fn a_limit_that_was_halved_is_found_within_five_seconds() {
         settles("token bucket", bucket(LIMIT), bucket(LIMIT / 2), for_bucket()),
         settles("sliding window", window(LIMIT), window(LIMIT / 2), for_window()),
     );
+}
+
+/// Three endpoints behind one rotation, each with a limit of its own, in process.
+fn limited_to(limits: [u32; 3]) -> ([SimNode; 3], Rotation) {
+    let chain = SimChain::new(7);
+    let nodes = [(); 3].map(|()| SimNode::new(&chain));
+    let endpoint = |((label, node), limit): ((&str, &SimNode), u32)| {
+        let limit = RateLimitLayer::per_second(calls(limit)).with_burst(calls(1));
+        Endpoint::new(label, node.transport()).layer(limit)
+    };
+    let endpoints = ["a", "b", "c"].into_iter().zip(&nodes).zip(limits).map(endpoint);
+    let rotation = Rotation::builder().endpoints(endpoints).build();
+    (nodes, rotation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_limited_endpoints_together_allow_the_sum_of_their_limits() {
+    let (nodes, rotation) = limited_to([50, 100, 150]);
+    let retry = RetryLayer::new().with_budget(alclad::core::Budget::unlimited());
+    let client = RpcClient::builder().layer(retry).transport(rotation.clone(), true);
+    let start = Instant::now();
+    let call = |_| async { client.request_noparams::<String>("eth_blockNumber").await.is_ok() };
+    let answered = stream::iter(0..3000).map(call).buffer_unordered(CONCURRENCY);
+    let answered = answered.filter(|ok| std::future::ready(*ok)).count().await;
+    let rate = answered as f64 / start.elapsed().as_secs_f64();
+    let served = nodes.each_ref().map(SimNode::total_calls);
+    println!("{answered} answered, {rate:.1} per second, served by {served:?}");
+    assert_eq!(answered, 3000);
+    assert!((285.0..=303.0).contains(&rate), "{rate}");
+    // Our own limits are no fault of the endpoints.
+    for endpoint in rotation.snapshot() {
+        assert_eq!((endpoint.throttles, endpoint.lagging), (0, false), "{endpoint:?}");
+        assert_eq!(endpoint.state, alclad::rotation::EndpointState::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_anywhere_the_soonest_time_comes_back() {
+    let (nodes, rotation) = limited_to([1, 2, 4]);
+    let client = RpcClient::new(rotation, true);
+    for _ in 0..3 {
+        let answer = client.request_noparams::<String>("eth_blockNumber").await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    let refused = client.request_noparams::<String>("eth_blockNumber").await.expect_err("no room");
+    let fault = alclad::Fault::of_error("eth_blockNumber", &refused);
+    let alclad::Fault::RateLimited { retry_after: Some(wait), .. } = fault else {
+        panic!("{fault}")
+    };
+    assert_eq!(wait, Duration::from_millis(250));
+    sleep(wait).await;
+    assert!(client.request_noparams::<String>("eth_blockNumber").await.is_ok());
+    assert_eq!(nodes.each_ref().map(SimNode::total_calls), [1, 1, 2]);
 }

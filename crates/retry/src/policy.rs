@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 pub struct RetryEvent {
     /// How the attempt ended.
     pub fault: Fault,
-    /// Which attempt it was, from 1.
+    /// Which attempt it was, from 1. A refusal by our own limiter is none: nobody was asked.
     pub attempt: u32,
     /// How long ago the caller asked.
     pub elapsed: Duration,
@@ -134,7 +134,7 @@ impl Backoff {
     }
 
     /// An endpoint that wants to be left alone for longer than this is not waited for: the caller
-    /// gets its answer at once.
+    /// gets its answer at once. Nor is our own limiter, in all.
     #[must_use]
     pub const fn with_max_hint(mut self, max_hint: Duration) -> Self {
         self.max_hint = max_hint;
@@ -164,9 +164,11 @@ impl Backoff {
         }
     }
 
-    fn hinted(&self, hint: Duration, by: Limiter, spread: f64) -> Decision {
-        match by {
+    fn hinted(&self, hint: Duration, event: RetryEvent) -> Decision {
+        let spread = event.spread;
+        match limiter(event.fault) {
             _ if hint > self.max_hint => Decision::Stop,
+            Limiter::Local if event.elapsed + hint > self.max_hint => Decision::Stop,
             // Our own limiter has told each call a time of its own.
             Limiter::Local => Decision::RetryAfter(hint),
             // Clients that a vendor told the same time do not all come back at it.
@@ -200,9 +202,7 @@ impl RetryPolicy for Backoff {
             (Same::AfterBlock, _) if attempt <= self.block_waits => {
                 Decision::RetryAfter(self.block_time)
             }
-            (Same::AfterHint(_) | Same::AfterBackoff, Some(hint)) => {
-                self.hinted(hint, limiter(fault), spread)
-            }
+            (Same::AfterHint(_) | Same::AfterBackoff, Some(hint)) => self.hinted(hint, event),
             (Same::AfterHint(_) | Same::AfterBackoff, None) => {
                 Decision::RetryAfter(self.backoff(attempt, spread))
             }

@@ -1,6 +1,7 @@
 use crate::{Backoff, Decision, RetryEvent, RetryPolicy};
 use alclad_core::{
-    Budget, CallOptions, Classify, Inner, Members, Notes, Questions, Ready, Upstream,
+    Budget, CallOptions, Classify, Fault, Inner, Limiter, Members, Notes, Questions, Ready,
+    Upstream,
     error::{DeadlineExceeded, TypedError},
     names, note, send,
 };
@@ -200,11 +201,14 @@ impl Call {
                 None => self.members[*index].close(),
             }
         }
-        let granted = wanted.is_empty() || settings.budget.withdraw_all(wanted.len());
-        for Wanted { index, event, wait, due } in wanted {
+        let extra = wanted.iter().filter(|wanted| wanted.was_asked()).count();
+        let granted = extra == 0 || settings.budget.withdraw_all(extra);
+        for wanted in wanted {
+            let (granted, asked) = (granted || !wanted.was_asked(), wanted.was_asked());
+            let Wanted { index, event, wait, due } = wanted;
             report(&event, wait, granted);
             match granted {
-                true => self.turns[index] = Turn { due, attempt: event.attempt + 1 },
+                true => self.turns[index] = Turn { due, attempt: event.attempt + u32::from(asked) },
                 false => self.members[index].close(),
             }
         }
@@ -246,6 +250,13 @@ struct Wanted {
     event: RetryEvent,
     wait: Duration,
     due: Instant,
+}
+
+impl Wanted {
+    /// Whether an endpoint was asked, and not only our own limiter.
+    const fn was_asked(&self) -> bool {
+        !matches!(self.event.fault, Fault::RateLimited { by: Limiter::Local, .. })
+    }
 }
 
 /// Tells of a retry, or of one that the budget refused.

@@ -98,7 +98,9 @@ impl Board {
     }
 
     pub(super) fn hash_at(&self, number: u64) -> Option<B256> {
-        let hashes = || self.views.iter().filter_map(|view| view.trail.hash_at(number));
+        let now = Instant::now();
+        let fresh = || self.views.iter().filter(|view| self.is_fresh(view, now));
+        let hashes = || fresh().filter_map(|view| view.trail.hash_at(number));
         let votes = |hash: &B256| hashes().filter(|other| other == hash).count();
         hashes().find(|hash| votes(hash) * 2 > hashes().count())
     }

@@ -83,7 +83,8 @@ impl Heads {
         self.board().finalized
     }
 
-    /// The canonical hash at this height: what more than half of the endpoints that know one say.
+    /// The canonical hash at this height: what more than half of the fresh endpoints that know one
+    /// say.
     ///
     /// An endpoint knows the hashes that it has shown among its newest 128 heights, until it shows
     /// something that does not link to them. A block that was replaced while nobody looked stands

@@ -81,7 +81,8 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
         !matches!(asked.method.kind, Kind::Write | Kind::Filter)
             && CallOptions::of(asked.request).is_none_or(|options| options.deadline.is_none())
     };
-    let (route, first) = (Route::default(), Asked::of(first));
+    let (route, first) =
+        (Route::default(), Asked { packet: packet.requests(), ..Asked::of(first) });
     if !is_simple(&first) {
         return None;
     }

@@ -2,7 +2,7 @@ use crate::{call::doubt::Doubt, call::survey::Survey, roster::Roster, seat::circ
 use alclad_core::{CallOptions, EndpointId, Fault, Kind, Method, Replay, error::NoEndpoint};
 use alloy_json_rpc::{Response, SerializedRequest};
 use smallvec::SmallVec;
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 /// Where one member has been, and what it learnt there.
 #[derive(Default)]
@@ -32,13 +32,16 @@ pub(crate) struct Suspect {
 pub(crate) struct Asked<'a> {
     pub(crate) request: &'a SerializedRequest,
     pub(crate) method: &'static Method,
-    pin: Option<&'a EndpointId>,
+    /// All that would be sent with it.
+    pub(crate) packet: &'a [SerializedRequest],
+    pub(crate) pin: Option<&'a EndpointId>,
 }
 
 impl<'a> Asked<'a> {
     pub(crate) fn of(request: &'a SerializedRequest) -> Self {
         let pin = CallOptions::of(request).and_then(|options| options.endpoint.as_ref());
-        Self { request, method: Method::of(request.method()), pin }
+        let (method, packet) = (Method::of(request.method()), slice::from_ref(request));
+        Self { request, method, packet, pin }
     }
 }
 

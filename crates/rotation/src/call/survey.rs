@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
-use std::{slice, time::Duration};
+use std::time::Duration;
 
 /// Who could serve one member now.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl Survey {
         }
         match seat.circuit.access() {
             Access::Free => {
-                let wait = seat.free_in(slice::from_ref(asked.request));
+                let wait = seat.free_in(asked.packet);
                 self.is_partial |= !wait.is_zero() || !wanted.is_at(&seat.lookout);
                 if !wait.is_zero() {
                     self.park(wait);

@@ -19,6 +19,10 @@ struct Endpoint {
 }
 
 impl Endpoint {
+    fn is_fresh(&self) -> bool {
+        self.shown_at.is_some_and(|at| at.elapsed() <= 10 * SECOND)
+    }
+
     fn head(&self) -> usize {
         self.chain.len() - 1
     }
@@ -48,14 +52,14 @@ impl Endpoint {
 
 /// As it reads in the documentation.
 fn served<'a>(endpoints: impl Iterator<Item = &'a Endpoint> + Clone) -> Option<usize> {
-    let is_fresh = |at: Instant| at.elapsed() <= 10 * SECOND;
-    let fresh = || endpoints.clone().filter(|endpoint| endpoint.shown_at.is_some_and(is_fresh));
+    let fresh = || endpoints.clone().filter(|endpoint| endpoint.is_fresh());
     let have = |height| fresh().filter(|endpoint| endpoint.head() >= height).count();
     fresh().map(Endpoint::head).filter(|head| have(*head) * 2 > fresh().count()).max()
 }
 
 fn hash_at(endpoints: &[Endpoint], number: usize) -> Option<B256> {
-    let votes: Vec<_> = endpoints.iter().filter_map(|endpoint| endpoint.knows(number)).collect();
+    let fresh = endpoints.iter().filter(|endpoint| endpoint.is_fresh());
+    let votes: Vec<_> = fresh.filter_map(|endpoint| endpoint.knows(number)).collect();
     let count = |hash: &B256| votes.iter().filter(|vote| *vote == hash).count();
     votes.iter().copied().find(|hash| count(hash) * 2 > votes.len())
 }
