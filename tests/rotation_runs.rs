@@ -1,9 +1,15 @@
 //! 2,000 mixed calls at concurrency 16 over three HTTP nodes of which some are slow, late, short of
 //! receipts or throttled: how many answers are right, at which cost, and how late.
 
-use alclad::{Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, TimeoutLayer};
+use alclad::{Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer};
 use alclad_testkit::{Disruption, RateLimit, SimChain, SimNode, SimServer};
-use alloy::{primitives::B256, rpc::client::RpcClient};
+use alloy::{
+    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+    eips::eip2718::Encodable2718,
+    primitives::{Address, B256, Bytes, TxKind, U256},
+    rpc::client::RpcClient,
+    signers::{SignerSync, local::PrivateKeySigner},
+};
 use futures::{StreamExt, stream};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -153,8 +159,14 @@ async fn a_lagging_endpoint_is_found_out() {
                 .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
         }
         let name = if fastest { "lags and is the fastest" } else { "lags" };
+        // Of the first calls, which find all endpoints unknown, a few may go wrong.
         let score = run.score(name, run.rotation()).await;
-        assert!(score.right >= CALLS - 4 && score.cost <= 1.05);
+        assert!(score.right >= CALLS - 10 && score.cost <= 1.05);
+        run.nodes.iter().for_each(SimNode::reset_counters);
+        let score = run
+            .score(&format!("{name}, heads are polled"), run.rotation().with_head_polling())
+            .await;
+        assert!(score.right == CALLS && score.cost <= 1.05);
     }
 }
 
@@ -192,4 +204,43 @@ async fn three_limits_are_shared_out() {
     assert_eq!(score.failed, 0);
     assert_eq!(score.right, CALLS);
     assert!(score.cost <= 1.1);
+}
+
+fn transfer(nonce: u64) -> (Bytes, B256) {
+    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(9)).expect("a key");
+    let transaction = TxEip1559 {
+        chain_id: 1,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 100_000_000_000,
+        max_priority_fee_per_gas: 1_000_000_000,
+        to: TxKind::Call(Address::repeat_byte(1)),
+        value: U256::from(1),
+        ..TxEip1559::default()
+    };
+    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a signature");
+    let envelope = TxEnvelope::from(transaction.into_signed(signature));
+    (envelope.encoded_2718().into(), *envelope.tx_hash())
+}
+
+#[tokio::test]
+async fn a_transaction_that_others_know_already_is_its_hash() {
+    const SENDS: u64 = 100;
+    for sends in [Sends::One, Sends::All] {
+        let run = Run::start().await;
+        run.nodes[0].set(Disruption::SlowBy(Duration::from_millis(50)));
+        let known = Disruption::rpc_error(-32000, "already known");
+        for node in &run.nodes[1..] {
+            node.set(known.clone().on("eth_sendRawTransaction"));
+        }
+        let rotation = run.rotation().with_strategy(Ordered::new()).with_sends(sends).build();
+        let client = RpcClient::new(rotation, true);
+        let begun = Instant::now();
+        for nonce in 0..SENDS {
+            let (raw, hash) = transfer(nonce);
+            let answer = client.request::<_, B256>("eth_sendRawTransaction", [raw]).await;
+            assert_eq!(answer.expect("it is accepted"), hash);
+        }
+        println!("{sends:?}: {SENDS} hashes, {:?} each", begun.elapsed() / SENDS as u32);
+    }
 }

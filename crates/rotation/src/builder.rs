@@ -100,10 +100,11 @@ impl RotationBuilder {
         self
     }
 
-    /// Asks each endpoint for its head about once per block time, unless its answers have told it
-    /// anyway. So it is known also of those that are not asked otherwise.
+    /// Asks each endpoint for its head before the first call, and from then on about once per block
+    /// time, unless its answers have told it anyway. So it is known from the beginning who lags,
+    /// also of those that are not asked otherwise.
     ///
-    /// The task that asks begins with the first call and ends with the rotation.
+    /// The first calls wait for it, at most a second. The task that asks ends with the rotation.
     #[must_use]
     pub const fn with_head_polling(mut self) -> Self {
         self.polled = true;

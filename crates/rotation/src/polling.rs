@@ -3,13 +3,10 @@ use alclad_core::Sighting;
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, SerializedRequest};
 use arc_swap::ArcSwap;
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::{runtime::Handle, time};
+use tokio::{sync::OnceCell, task::JoinSet, time};
 
 /// Between two looks at the endpoints' heads there is a block, but at least and at most so long.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -17,27 +14,36 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How long an endpoint may take to say where it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The task that asks the endpoints for their heads, begun with the first call.
+/// How long the first calls wait for the endpoints to say where they are.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// Knows where the endpoints are before the first call, and asks them from then on.
 #[derive(Default)]
 pub(crate) struct Polling {
-    begun: AtomicBool,
+    looked: OnceCell<()>,
 }
 
 impl Polling {
-    pub(crate) fn start(&self, roster: &Arc<ArcSwap<Roster>>) {
-        if !self.begun.load(Relaxed)
-            && let Ok(runtime) = Handle::try_current()
-            && !self.begun.swap(true, Relaxed)
-        {
-            runtime.spawn(poll(Arc::downgrade(roster)));
-        }
+    pub(crate) fn has_looked(&self) -> bool {
+        self.looked.initialized()
+    }
+
+    /// Waits until all endpoints were asked for their heads, once.
+    pub(crate) async fn look(&self, rotation: &Arc<ArcSwap<Roster>>) {
+        let look = async {
+            let seats = rotation.load_full().seats.clone();
+            let all = seats.into_iter().filter(|seat| seat.is_enabled()).map(look_at);
+            let looks: JoinSet<()> = all.collect();
+            let _ = time::timeout(FIRST_LOOK, looks.join_all()).await;
+            tokio::spawn(poll(Arc::downgrade(rotation)));
+        };
+        self.looked.get_or_init(|| look).await;
     }
 }
 
 async fn poll(rotation: Weak<ArcSwap<Roster>>) {
-    while let Some(rotation) = rotation.upgrade() {
-        let roster = rotation.load_full();
-        drop(rotation);
+    loop {
+        let Some(roster) = rotation.upgrade().map(|rotation| rotation.load_full()) else { return };
         let interval = interval(&roster);
         for seat in roster.seats.iter().filter(|seat| seat.is_enabled()) {
             // What the answers to the callers have told need not be asked.

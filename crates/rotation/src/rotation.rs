@@ -182,10 +182,16 @@ impl Service<RequestPacket> for Rotation {
         if let Some(options) = &self.options {
             options.fill(&mut packet);
         }
-        if let Some(polling) = &self.polling {
-            polling.start(&self.roster);
+        match &self.polling {
+            Some(polling) if !polling.has_looked() => {
+                let (polling, roster) = (Arc::clone(polling), Arc::clone(&self.roster));
+                Box::pin(async move {
+                    polling.look(&roster).await;
+                    ask(roster.load(), packet).await
+                })
+            }
+            _ => ask(self.roster.load(), packet),
         }
-        Box::pin(ask(self.roster.load(), packet))
     }
 }
 
