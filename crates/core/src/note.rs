@@ -54,17 +54,34 @@ impl AnswerNote {
 }
 
 /// The notes of one packet: what holds for all members, and what holds for single ones.
+// They are moved in and out of the slot at every poll, and mostly hold nothing: hence the box.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
+    endpoint: Option<EndpointId>,
+    written: Option<Box<Written>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Written {
     packet: AnswerNote,
     members: Vec<(Id, AnswerNote)>,
 }
 
 impl Notes {
     /// What is known about the answer to the member with this id; what was said last holds.
-    pub fn of(&self, id: &Id) -> &AnswerNote {
-        let own = self.members.iter().rfind(|(member, _)| member == id);
-        own.map_or(&self.packet, |(_, note)| note)
+    pub fn of(&self, id: &Id) -> AnswerNote {
+        let Some(Written { packet, members }) = self.written.as_deref() else {
+            return AnswerNote { endpoint: self.endpoint.clone(), ..AnswerNote::default() };
+        };
+        members.iter().rfind(|(member, _)| member == id).map_or(packet, |(_, note)| note).clone()
+    }
+
+    fn write(&mut self) -> &mut Written {
+        let endpoint = &self.endpoint;
+        self.written.get_or_insert_with(|| {
+            let packet = AnswerNote { endpoint: endpoint.clone(), ..AnswerNote::default() };
+            Box::new(Written { packet, members: Vec::new() })
+        })
     }
 
     /// Hands them on to the layer above, if that listens, by a layer that has nothing to add.
@@ -86,8 +103,7 @@ pub fn capture_at<F: Future>(endpoint: EndpointId, call: F) -> Capture<F> {
 }
 
 fn capture_by<F: Future>(endpoint: Option<EndpointId>, call: F) -> Capture<F> {
-    let packet = AnswerNote { endpoint, ..AnswerNote::default() };
-    Capture { notes: Notes { packet, members: Vec::new() }, call }
+    Capture { notes: Notes { endpoint, written: None }, call }
 }
 
 pin_project! {
@@ -119,12 +135,12 @@ impl<F: Future> Future for Capture<F> {
 
 /// Notes something that holds for every member of the packet.
 pub fn record(write: impl FnOnce(&mut AnswerNote)) {
-    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut().packet));
+    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut().write().packet));
 }
 
 /// Notes something about the member with this id.
 pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
-    let _ = NOTES.try_with(|notes| notes.borrow_mut().members.push((id.clone(), note())));
+    let _ = NOTES.try_with(|notes| notes.borrow_mut().write().members.push((id.clone(), note())));
 }
 
 /// What was noted so far for the layer above that listens; nothing if none does. For a layer that
@@ -135,7 +151,7 @@ pub fn heard() -> Notes {
 
 /// The endpoint that is being asked in this task, if a layer above said so.
 pub fn endpoint() -> Option<EndpointId> {
-    NOTES.try_with(|notes| notes.borrow().packet.endpoint.clone()).ok().flatten()
+    NOTES.try_with(|notes| notes.borrow().endpoint.clone()).ok().flatten()
 }
 
 #[cfg(test)]
@@ -201,7 +217,7 @@ mod tests {
         };
         let (heard_below, notes) = capture(call).await;
         assert_eq!(heard_below.of(&Id::None), notes.of(&Id::None));
-        assert_eq!(heard().of(&Id::None), &AnswerNote::default());
+        assert_eq!(heard().of(&Id::None), AnswerNote::default());
     }
 
     #[tokio::test]

@@ -155,7 +155,7 @@ impl Members {
     ) {
         for index in indices {
             let member = &mut self.list[*index];
-            let mut note = notes.of(member.question.id()).clone();
+            let mut note = notes.of(member.question.id());
             note.attempts = note.attempts.max(1);
             member.note.supersede(note);
             member.outcome = None;

@@ -165,7 +165,7 @@ async fn notes_add_up_and_reach_the_layer_above_member_by_member() {
     .await;
     assert!(answer.unwrap().is_success());
     let of = |id| {
-        let AnswerNote { endpoint, http_status, attempts, .. } = notes.of(&Id::Number(id)).clone();
+        let AnswerNote { endpoint, http_status, attempts, .. } = notes.of(&Id::Number(id));
         (endpoint.unwrap().to_string(), http_status, attempts)
     };
     assert_eq!(of(1), ("a".to_owned(), Some(429), 1));

@@ -31,6 +31,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
+use survey::Survey;
 use tokio::time::{Instant, timeout_at};
 
 /// An endpoint that did not answer for so long before the caller's deadline has timed out, also
@@ -86,12 +87,13 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
     if !is_simple(&first) {
         return None;
     }
-    let Next::Ask(pick) = route.next(&first, roster) else { return None };
-    let go_along = others
-        .iter()
-        .map(Asked::of)
-        .all(|other| is_simple(&other) && route.goes_to(&other, roster, pick.seat));
-    (go_along && pick.probe.is_none()).then_some((pick.seat, is_plain))
+    let survey = Survey::of(&first, &route, roster);
+    if survey.probe.is_some() {
+        return None;
+    }
+    let seat = survey.chosen(&first, &route, roster)?;
+    let goes_along = |other| is_simple(&other) && route.goes_to(&other, roster, seat);
+    others.iter().map(Asked::of).all(goes_along).then_some((seat, is_plain))
 }
 
 /// For what has a deadline, is a write, goes to more than one endpoint, or finds none.

@@ -81,12 +81,7 @@ impl Route {
         if let Some((seat, probe)) = survey.probe.take() {
             return ask(seat, Standing::Good, Some(probe));
         }
-        if !survey.candidates.is_empty() {
-            let is_detour = survey.is_partial || !self.asked.is_empty();
-            let seat = match asked.pin {
-                Some(_) => survey.candidates[0],
-                None => roster.choose(&survey.candidates, is_detour, asked.request.method()),
-            };
+        if let Some(seat) = survey.chosen(asked, self, roster) {
             return ask(seat, Standing::Good, None);
         }
         let first = self.asked.is_empty();

@@ -60,6 +60,21 @@ impl Survey {
         survey
     }
 
+    /// By the strategy, one of the candidates.
+    pub(crate) fn chosen(
+        &self,
+        asked: &Asked<'_>,
+        route: &Route,
+        roster: &Roster,
+    ) -> Option<usize> {
+        let first = *self.candidates.first()?;
+        let is_detour = self.is_partial || !route.asked.is_empty();
+        Some(match asked.pin {
+            Some(_) => first,
+            None => roster.choose(&self.candidates, is_detour, asked.request.method()),
+        })
+    }
+
     /// A worse tier sees nothing while a better one can serve.
     fn has_found(&self) -> bool {
         !self.candidates.is_empty() || self.probe.is_some()
