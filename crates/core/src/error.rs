@@ -38,6 +38,7 @@ pub(crate) fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
             .or_else(|| of::<NoEndpoint>(link))
             .or_else(|| of::<AllParked>(link))
             .or_else(|| of::<OverLimit>(link))
+            .or_else(|| of::<StaleHead>(link))
     })
 }
 

@@ -86,11 +86,22 @@ impl Lookup {
     }
 
     /// If the node has it, the member's answer is the hash; whatever else it says, the member
-    /// keeps what it has.
-    pub fn confirm(self, member: &mut Member, answer: Result<ResponsePacket, TransportError>) {
-        if self.outcome(answer) == Outcome::Answer {
-            member.answer(accepted(self.id, self.hash));
+    /// keeps what it has. Returns whether it has it.
+    pub fn confirm(
+        &self,
+        member: &mut Member,
+        answer: Result<ResponsePacket, TransportError>,
+    ) -> bool {
+        let has_it = self.outcome(answer) == Outcome::Answer;
+        if has_it {
+            member.answer(accepted(self.id.clone(), self.hash));
         }
+        has_it
+    }
+
+    /// The transaction's hash.
+    pub const fn hash(&self) -> B256 {
+        self.hash
     }
 
     fn outcome(&self, answer: Result<ResponsePacket, TransportError>) -> Outcome {

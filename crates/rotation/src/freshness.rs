@@ -1,8 +1,9 @@
 use crate::roster::Roster;
-use alclad_core::{BlockRef, Edge, Heads, Lookout, Tag};
+use alclad_core::{BlockRef, Edge, Heads, Lookout, SightedBlock, Tag};
 use alloy_json_rpc::{Response, SerializedRequest};
 use alloy_primitives::B256;
 use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
@@ -21,6 +22,8 @@ const GONE_BACK: Duration = Duration::from_secs(60);
 const TRANSACTIONS: usize = 16_384;
 /// So many confirmed `null`s are remembered.
 const NULLS: usize = 4096;
+/// So many forms of the newest block are remembered: with transactions, without, and spare.
+const FORMS: usize = 4;
 
 /// What the rotation has seen of the chain, by which it tells stale answers from fresh ones.
 pub(crate) struct Freshness {
@@ -29,10 +32,16 @@ pub(crate) struct Freshness {
     floor: AtomicU64,
     /// Since when a majority is below it.
     below: Mutex<Option<Instant>>,
-    /// Confirmed at which head.
-    nulls: Mutex<HashMap<u64, u64>>,
+    /// Confirmed at which head, and when.
+    nulls: Mutex<HashMap<u64, (Option<u64>, Instant)>>,
+    /// The newest block, in each form in which callers were given it.
+    newest: Mutex<HashMap<u64, Newest>>,
     transactions: Mutex<Transactions>,
-    epoch: Instant,
+}
+
+struct Newest {
+    block: SightedBlock,
+    answer: Box<RawValue>,
 }
 
 /// How sure it is that there is what was asked for.
@@ -62,14 +71,19 @@ impl Freshness {
             floor: AtomicU64::new(0),
             below: Mutex::default(),
             nulls: Mutex::default(),
+            newest: Mutex::default(),
             transactions: Mutex::default(),
-            epoch: Instant::now(),
         }
     }
 
     /// The newest head that a caller was given: none is given an older one.
     pub(crate) fn floor(&self) -> u64 {
         self.floor.load(Relaxed)
+    }
+
+    /// The newest head that is certain: a caller was given it, or most endpoints have it.
+    pub(crate) fn newest_head(&self) -> u64 {
+        self.floor().max(self.heads.latest().unwrap_or_default())
     }
 
     /// This head is given to a caller.
@@ -90,7 +104,9 @@ impl Freshness {
             *below = None;
             return true;
         }
-        if below.get_or_insert_with(Instant::now).elapsed() <= GONE_BACK {
+        // A floor that is far above what most have was one endpoint's nonsense.
+        let since = *below.get_or_insert_with(Instant::now);
+        if since.elapsed() <= GONE_BACK && !self.heads.is_far(floor) {
             return true;
         }
         *below = None;
@@ -105,6 +121,37 @@ impl Freshness {
         self.floor.store(0, Relaxed);
         *lock(&self.below) = None;
         lock(&self.nulls).clear();
+        lock(&self.newest).clear();
+    }
+
+    /// A caller is given this answer to the question for the newest block.
+    pub(crate) fn gave_newest(
+        &self,
+        request: &SerializedRequest,
+        block: SightedBlock,
+        answer: &Response,
+    ) {
+        let (Some(answer), mut newest) = (answer.payload.as_success(), lock(&self.newest)) else {
+            return;
+        };
+        let key = key(request);
+        if newest.len() >= FORMS && !newest.contains_key(&key) {
+            newest.clear();
+        }
+        newest.insert(key, Newest { block, answer: answer.clone() });
+    }
+
+    /// What a caller may be given in place of an older head: what another caller was given, if it
+    /// is still the newest and has not been replaced.
+    pub(crate) fn newest(&self, request: &SerializedRequest) -> Option<Box<RawValue>> {
+        let floor = self.newest_head();
+        if request.method() == BLOCK_NUMBER {
+            return to_raw_value(&format!("0x{floor:x}")).ok().filter(|_| floor > 0);
+        }
+        let newest = lock(&self.newest);
+        let Newest { block, answer } = newest.get(&key(request))?;
+        let is_orphaned = self.heads.hash_at(block.number).is_some_and(|hash| hash != block.hash);
+        (block.number >= floor && !is_orphaned).then(|| answer.clone())
     }
 
     /// This transaction was sent, or is in a block.
@@ -112,13 +159,34 @@ impl Freshness {
         lock(&self.transactions).insert(transaction);
     }
 
-    /// The transactions of a block are in a block.
-    pub(crate) fn has_seen_block(&self, block: &Response) {
-        let Some(block) = block.payload.as_success() else { return };
-        if let Ok(Block { transactions }) = serde_json::from_str(block.get()) {
-            let mut known = lock(&self.transactions);
-            transactions.into_iter().for_each(|transaction| known.insert(transaction.hash()));
-        }
+    /// What a good answer tells of transactions: they are in a block, or in the pool.
+    pub(crate) fn has_seen_answer(&self, request: &SerializedRequest, answer: &Response) {
+        let Some(answer) = answer.payload.as_success() else { return };
+        let hashes: Vec<B256> = match request.method() {
+            "eth_getBlockByNumber" | "eth_getBlockByHash" => {
+                let block = serde_json::from_str::<Block>(answer.get());
+                block
+                    .map_or_else(|_| Vec::new(), |block| block.transactions)
+                    .iter()
+                    .map(Transaction::hash)
+                    .collect()
+            }
+            "eth_getBlockReceipts" => {
+                let receipts = serde_json::from_str::<Vec<Receipt>>(answer.get());
+                receipts
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|receipt| receipt.transaction_hash)
+                    .collect()
+            }
+            "eth_getTransactionReceipt" => transaction(request).into_iter().collect(),
+            "eth_getTransactionByHash" if !answer.get().contains("\"blockHash\":null") => {
+                transaction(request).into_iter().collect()
+            }
+            _ => return,
+        };
+        let mut known = lock(&self.transactions);
+        hashes.into_iter().for_each(|hash| known.insert(hash));
     }
 
     /// Whether there is what a `null` denies; nothing if the `null` is to be believed.
@@ -134,9 +202,13 @@ impl Freshness {
             BlockRef::None => Existence::Unlikely,
             _ => Existence::Likely,
         };
-        let is_confirmed = existence == Existence::Unlikely
-            && lock(&self.nulls).get(&key(request)) == Some(&self.moment());
-        (!is_confirmed).then_some(existence)
+        let is_settled = existence != Existence::Likely
+            && BlockRef::of_request(request) == BlockRef::None
+            || existence == Existence::Unlikely;
+        let confirmed = lock(&self.nulls).get(&key(request)).is_some_and(|(head, at)| {
+            *head == self.heads.latest() && at.elapsed() < self.heads.block_time()
+        });
+        (!(is_settled && confirmed)).then_some(existence)
     }
 
     /// Whether the transaction that is looked up was sent, or seen in a block.
@@ -151,14 +223,7 @@ impl Freshness {
         if nulls.len() >= NULLS {
             nulls.clear();
         }
-        nulls.insert(key(request), self.moment());
-    }
-
-    /// The head, or where none is known, how many blocks have passed by the clock.
-    fn moment(&self) -> u64 {
-        let by_clock =
-            || self.epoch.elapsed().as_nanos() / self.heads.block_time().as_nanos().max(1);
-        self.heads.latest().unwrap_or_else(|| u64::try_from(by_clock()).unwrap_or_default())
+        nulls.insert(key(request), (self.heads.latest(), Instant::now()));
     }
 }
 
@@ -181,6 +246,12 @@ struct Block {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    transaction_hash: B256,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Transaction {
     Hash(B256),
@@ -192,6 +263,18 @@ impl Transaction {
         match self {
             Self::Hash(hash) | Self::Full { hash } => *hash,
         }
+    }
+}
+
+pub(crate) const BLOCK_NUMBER: &str = "eth_blockNumber";
+
+/// Whether the answer is the newest block or its number.
+fn asks_for_newest(request: &SerializedRequest) -> bool {
+    let is_latest = || BlockRef::of_request(request) == BlockRef::Tag(Tag::Latest);
+    match request.method() {
+        BLOCK_NUMBER => true,
+        "eth_getBlockByNumber" => is_latest(),
+        _ => false,
     }
 }
 
@@ -218,6 +301,8 @@ pub(crate) enum Wanted {
     Anything,
     /// At the head.
     Head,
+    /// At this head, which a caller was given; or not asked for a block time, and so perhaps there.
+    Floor { head: u64, block_time: Duration },
     /// At this block.
     Block {
         number: u64,
@@ -241,6 +326,14 @@ impl Wanted {
         match BlockRef::of_request(request) {
             BlockRef::Number(number) | BlockRef::Range(_, Edge::Number(number)) => block(number),
             BlockRef::Tag(Tag::Earliest) => Self::Anything,
+            _ if asks_for_newest(request) => {
+                let freshness = &roster.shared.freshness;
+                let head = freshness.floor();
+                match lookouts().any(|lookout| lookout.has(head) && !lookout.is_lagging()) {
+                    true => Self::Floor { head, block_time: freshness.heads.block_time() },
+                    false => Self::Head,
+                }
+            }
             _ => Self::Head,
         }
     }
@@ -251,6 +344,10 @@ impl Wanted {
         match self {
             Self::Anything => true,
             Self::Head => !lookout.is_lagging(),
+            Self::Floor { head, block_time } => {
+                let is_old = || lookout.age().is_none_or(|age| age >= *block_time);
+                !lookout.is_lagging() && (lookout.has(*head) || is_old())
+            }
             Self::Block { number, served, newest } => {
                 lookout.has(*number)
                     || !lookout.is_lagging() && (number <= served || number > newest)

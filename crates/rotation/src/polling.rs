@@ -32,8 +32,7 @@ impl Polling {
     pub(crate) async fn look(&self, rotation: &Arc<ArcSwap<Roster>>) {
         let look = async {
             let seats = rotation.load_full().seats.clone();
-            let all = seats.into_iter().filter(|seat| seat.is_enabled()).map(look_at);
-            let looks: JoinSet<()> = all.collect();
+            let looks: JoinSet<()> = seats.into_iter().map(look_at).collect();
             let _ = time::timeout(FIRST_LOOK, looks.join_all()).await;
             tokio::spawn(poll(Arc::downgrade(rotation)));
         };
@@ -45,7 +44,7 @@ async fn poll(rotation: Weak<ArcSwap<Roster>>) {
     loop {
         let Some(roster) = rotation.upgrade().map(|rotation| rotation.load_full()) else { return };
         let interval = interval(&roster);
-        for seat in roster.seats.iter().filter(|seat| seat.is_enabled()) {
+        for seat in &roster.seats {
             // What the answers to the callers have told need not be asked.
             if seat.lookout.age().is_none_or(|age| age >= interval / 2) {
                 tokio::spawn(look_at(Arc::clone(seat)));
@@ -62,15 +61,17 @@ pub(crate) fn interval(roster: &Roster) -> Duration {
     roster.shared.freshness.heads.block_time().clamp(SHORTEST, LONGEST)
 }
 
-/// Asks an endpoint for its head.
+/// Asks an endpoint for its head, if it may be asked now.
 pub(crate) async fn look_at(seat: Arc<Seat>) {
     let request = question("eth_blockNumber");
-    let mut exchange = Exchange::begin(&seat, RequestPacket::Single(request.clone()), None);
+    let Some(probe) = seat.may_be_looked_at(&request) else { return };
+    let mut exchange = Exchange::begin(&seat, RequestPacket::Single(request.clone()), probe);
     let ended = time::timeout(PATIENCE, &mut exchange).await.ok();
     if let Some((Ok(ResponsePacket::Single(answer)), _)) = &ended
         && let Some(sighting) = Sighting::of(&request, answer)
     {
         seat.lookout.saw(&sighting);
+        seat.tell_of_lag();
     }
     exchange.learn(ended);
 }

@@ -1,6 +1,6 @@
 use crate::{
     Role, Sends, Strategy,
-    call::Hedging,
+    call::{Hedging, Route},
     filters::Filters,
     freshness::{Freshness, Wanted},
     polling::{interval, look_at},
@@ -84,13 +84,18 @@ impl Roster {
     }
 
     /// An endpoint that lags is asked for little, so that nothing would tell when it has caught
-    /// up: now and then it is asked for its head.
+    /// up: now and then it is asked for its head, and so are those that it is compared with, if
+    /// they have not shown theirs.
     fn look_at_the_late(&self) {
-        for seat in self.seats.iter().filter(|seat| seat.lookout.is_lagging()) {
-            if seat.is_due(interval(self))
-                && let Ok(runtime) = Handle::try_current()
-                && self.shared.spare.withdraw()
-            {
+        let interval = interval(self);
+        let late = || self.seats.iter().filter(|seat| seat.lookout.is_lagging());
+        let Ok(runtime) = Handle::try_current() else { return };
+        if late().filter(|seat| seat.is_due(interval)).count() == 0 {
+            return;
+        }
+        let silent = |seat: &&Arc<Seat>| seat.lookout.age().is_none_or(|age| age >= interval / 2);
+        for seat in self.seats.iter().filter(|seat| seat.lookout.is_lagging() || silent(seat)) {
+            if self.shared.spare.withdraw() {
                 runtime.spawn(look_at(Arc::clone(seat)));
             }
         }
@@ -118,6 +123,11 @@ impl Roster {
                 .is_some_and(|pinned| !self.has_role_for(&self.seats[pinned], method))
     }
 
+    /// The endpoint for what lives in a connection, or was made before our time.
+    pub(crate) fn first(&self, method: &Method) -> Option<usize> {
+        self.seats.iter().position(|seat| self.may_serve(seat, method))
+    }
+
     /// Why there is nobody to ask.
     pub(crate) fn missing(&self, pin: Option<&EndpointId>) -> NoEndpoint {
         match pin {
@@ -129,16 +139,17 @@ impl Roster {
         }
     }
 
-    /// A healthy endpoint to ask what another one may not know, or which of the two can be asked.
-    pub(crate) fn reader(&self, packet: &RequestPacket, besides: usize) -> Option<usize> {
-        let request = packet.requests().first()?;
+    /// Whom to ask what became of a transaction: where it may have arrived, then those that were
+    /// not asked, and the healthy ones first.
+    pub(crate) fn readers(&self, packet: &RequestPacket, route: &Route) -> SmallVec<[usize; 4]> {
+        let Some(request) = packet.requests().first() else { return SmallVec::new() };
         let method = Method::of(request.method());
         let may_read = |index: &usize| self.may_serve(&self.seats[*index], method);
-        let healthy = |index: &usize| self.seats[*index].circuit.is_closed();
-        let others = || (0..self.seats.len()).filter(|index| *index != besides).filter(may_read);
-        others()
-            .find(healthy)
-            .or_else(|| Some(besides).filter(may_read))
-            .or_else(|| others().next())
+        let mut readers: SmallVec<[usize; 4]> = (0..self.seats.len()).filter(may_read).collect();
+        readers.sort_by_key(|index| {
+            let is_closed = self.seats[*index].circuit.is_closed();
+            (!route.arrived.contains(index), !is_closed, route.asked.contains(index))
+        });
+        readers
     }
 }

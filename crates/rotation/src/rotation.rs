@@ -8,7 +8,7 @@ use alloy_transport::{Transport, TransportError, TransportFut};
 use arc_swap::ArcSwap;
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 use tower::{Layer, Service};
@@ -22,6 +22,8 @@ pub struct Rotation {
     pub(crate) roster: Arc<ArcSwap<Roster>>,
     options: Option<Arc<CallOptions>>,
     polling: Option<Arc<Polling>>,
+    /// Held while an endpoint is added: two must not get one label.
+    changing: Arc<Mutex<()>>,
 }
 
 // === impl Rotation ===
@@ -34,7 +36,7 @@ impl Rotation {
 
     pub(crate) fn new(roster: Roster, polling: Option<Polling>) -> Self {
         let roster = Arc::new(ArcSwap::from_pointee(roster));
-        Self { roster, options: None, polling: polling.map(Arc::new) }
+        Self { roster, options: None, polling: polling.map(Arc::new), changing: Arc::default() }
     }
 
     /// Who is healthy, how fast, how far behind, and how often each was asked: the best tier
@@ -83,6 +85,7 @@ impl Rotation {
         L::Service: Transport + Clone,
     {
         let mut parts = endpoint.into_parts();
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let roster = self.roster.load();
         parts.id = unique(parts.id, |id| roster.position(id).is_some());
         let number = roster.seats.iter().map(|seat| seat.number + 1).max();
@@ -96,12 +99,12 @@ impl Rotation {
     /// Takes an endpoint out; its calls in flight go on to their end. Returns whether there was
     /// such a one.
     pub fn remove(&self, endpoint: &EndpointId) -> bool {
-        let known = self.seat(endpoint).is_some();
-        if known {
-            tracing::info!(%endpoint, "endpoint removed");
-            self.change(|seats| seats.retain(|seat| seat.id != *endpoint));
-        }
-        known
+        let Some(seat) = self.seat(endpoint) else { return false };
+        tracing::info!(%endpoint, "endpoint removed");
+        // Nor does a call go on to it that began before.
+        seat.leave();
+        self.change(|seats| seats.retain(|other| other.id != *endpoint));
+        true
     }
 
     /// Switches an endpoint on that was switched off. Returns whether there is such a one.

@@ -3,7 +3,8 @@ use std::num::NonZeroUsize;
 /// To how many of the endpoints that take transactions `eth_sendRawTransaction` goes at once.
 ///
 /// With more than one, the first acceptance is the answer, and the other sends are not cut off. A
-/// rejection is the answer once most of them have rejected it, or none can accept it any more.
+/// rejection is the answer once none of them can accept it any more, so that nobody is told that a
+/// transaction failed which is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sends {

@@ -104,6 +104,7 @@ impl Rotation {
                     seat.circuit.fail(Fault::WrongChain, Health::Quarantine, age, requests);
                 }
                 (Ok(_), _) => {
+                    seat.circuit.end_quarantine();
                     seat.lookout.confirm();
                     row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
                 }

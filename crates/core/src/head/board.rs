@@ -137,6 +137,12 @@ impl Board {
         LEAP.max(self.pace.blocks_in(silence.saturating_mul(2))).max(self.pace.blocks_in(LEAP_TIME))
     }
 
+    /// Whether this is so far above the served head that one endpoint alone is not believed.
+    pub(super) fn is_far(&self, number: u64) -> bool {
+        let leap = self.leap(Instant::now());
+        self.served.is_some_and(|served| number > served.saturating_add(leap))
+    }
+
     fn patience(&self) -> u64 {
         1 + self.pace.blocks_in(PATIENCE)
     }
@@ -177,11 +183,14 @@ impl Board {
 
     /// Compares those that told their `latest` within one block time.
     fn measure(&self, now: Instant) {
-        let (moment, patience) = (self.pace.block_time(), self.patience());
+        let moment = self.pace.block_time();
         for (index, view) in self.views.iter().enumerate() {
-            let told = view.told.is_some_and(|at| now.duration_since(at) < moment);
-            let compared = view.head().filter(|_| told).zip(self.head_of_others(index, now));
-            if let Some((head, others)) = compared {
+            let told = view.told.map(|at| now.duration_since(at)).filter(|age| *age < moment);
+            let compared = view.head().zip(self.head_of_others(index, now));
+            if let (Some(age), Some((head, others))) = (told, compared) {
+                // What it has not shown since may excuse it, and does not clear it.
+                let excused = u64::from(!view.standing.is_lagging()) * self.pace.blocks_since(age);
+                let patience = self.patience() + excused;
                 view.standing.set_lag(others.saturating_sub(head), patience);
             }
         }

@@ -83,6 +83,13 @@ impl Heads {
         self.board().finalized
     }
 
+    /// Whether this is so far above the served head that one endpoint alone is not believed: more
+    /// than 64 blocks, than a minute of blocks, and than twice what the chain may have gained since
+    /// the head was confirmed.
+    pub fn is_far(&self, number: u64) -> bool {
+        self.board().is_far(number)
+    }
+
     /// The canonical hash at this height: what more than half of the fresh endpoints that know one
     /// say.
     ///

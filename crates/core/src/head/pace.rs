@@ -6,6 +6,8 @@ use tokio::time::Instant;
 
 /// Ethereum's slot, until something is known.
 const DEFAULT: Duration = Duration::from_secs(12);
+/// The block time of the fastest of the large chains (Arbitrum One).
+const FAST: Duration = Duration::from_millis(250);
 /// What is learnt stays in these bounds, whatever a test chain does to its clock.
 const BOUNDS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
 /// A timestamp is whole seconds: what lies closer together tells little.
@@ -41,9 +43,20 @@ impl Pace {
     }
 
     pub(super) fn block_time(&self) -> Duration {
+        self.known().unwrap_or(DEFAULT)
+    }
+
+    /// How many blocks an endpoint may have seen since it told its head. Until it is known how long
+    /// a block takes, it may be a fast chain.
+    pub(super) fn blocks_since(&self, told: Duration) -> u64 {
+        let block_time = self.known().unwrap_or(FAST);
+        u64::try_from(told.as_nanos().div_ceil(block_time.as_nanos())).unwrap_or(u64::MAX)
+    }
+
+    fn known(&self) -> Option<Duration> {
         let (least, most) = BOUNDS;
         let learnt = || self.by_stamps().or_else(|| self.by_progress());
-        self.given.or_else(|| Some(learnt()?.clamp(least, most))).unwrap_or(DEFAULT)
+        self.given.or_else(|| Some(learnt()?.clamp(least, most)))
     }
 
     pub(super) fn blocks_in(&self, time: Duration) -> u64 {

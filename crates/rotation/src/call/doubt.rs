@@ -1,6 +1,6 @@
 use crate::{
     call::{Call, leg::Attempt},
-    freshness::{Existence, Freshness},
+    freshness::Existence,
 };
 use alclad_core::{
     BlockRef, Kind, Outcome, Seen, Sighting,
@@ -8,7 +8,6 @@ use alclad_core::{
     send,
 };
 use alloy_json_rpc::{Response, ResponsePayload};
-use serde_json::value::to_raw_value;
 
 /// An answer in hand that another endpoint may put right.
 pub(crate) struct Doubt {
@@ -31,7 +30,20 @@ pub(crate) enum Suspicion {
     Far { head: u64 },
 }
 
+impl Doubt {
+    const fn head(&self) -> Option<u64> {
+        self.kind.head()
+    }
+}
+
 impl Suspicion {
+    const fn head(self) -> Option<u64> {
+        match self {
+            Self::Stale { head } => Some(head),
+            Self::Null(_) | Self::Far { .. } => None,
+        }
+    }
+
     /// How many endpoints are asked at most, the first included.
     const fn most(self) -> usize {
         match self {
@@ -54,10 +66,33 @@ impl Call {
         let sighting =
             request.zip(answer).and_then(|(request, answer)| Sighting::of(request, answer));
         let seen = sighting.as_ref().map(|sighting| attempt.seat.lookout.saw(sighting));
-        match self.suspicion(index, sighting.as_ref(), seen) {
-            Some(kind) => self.hold(index, kind, attempt.index),
-            None => self.believe(index, attempt, sighting.as_ref()),
+        if sighting.is_some() {
+            self.roster.seats.iter().for_each(|seat| seat.tell_of_lag());
         }
+        match self.suspicion(index, sighting.as_ref(), seen) {
+            // To be a little behind is normal: nobody else need be asked.
+            Some(Suspicion::Stale { .. })
+                if !attempt.seat.lookout.is_lagging() && self.give_newest(index) =>
+            {
+                self.convict(index);
+            }
+            Some(kind) => self.hold(index, kind, attempt.index),
+            None => {
+                let sighting = sighting.filter(|_| seen != Some(Seen::FarAhead));
+                self.believe(index, attempt, sighting.as_ref());
+            }
+        }
+    }
+
+    /// Answers with what another caller was given, which is newer.
+    fn give_newest(&mut self, index: usize) -> bool {
+        let member = &self.members[index];
+        let request = member.question().request();
+        let newest = request.and_then(|request| self.roster.shared.freshness.newest(request));
+        let Some(payload) = newest.map(ResponsePayload::Success) else { return false };
+        let id = member.question().id().clone();
+        self.members[index].answer(Response { id, payload });
+        true
     }
 
     fn suspicion(
@@ -86,8 +121,13 @@ impl Call {
     /// Keeps an answer until another endpoint has said what it thinks.
     fn hold(&mut self, index: usize, kind: Suspicion, seat: usize) {
         let Some(answer) = self.members[index].last_answer().cloned() else { return };
-        let count = self.routes[index].doubt.as_ref().map_or(0, |doubt| doubt.count) + 1;
-        self.routes[index].doubt = Some(Doubt { kind, answer, seat, count });
+        let before = self.routes[index].doubt.take();
+        let count = before.as_ref().map_or(0, |doubt| doubt.count) + 1;
+        let better = before.filter(|before| before.head() > kind.head());
+        self.routes[index].doubt = Some(match better {
+            Some(before) => Doubt { count, ..before },
+            None => Doubt { kind, answer, seat, count },
+        });
         if count >= kind.most() {
             self.settle_doubt(index);
         }
@@ -107,16 +147,22 @@ impl Call {
         }
         let (freshness, question) = (&shared.freshness, self.members[index].question());
         attempt.seat.methods.answered(question.name());
+        let (Some(request), Some(answer)) = (question.request(), self.members[index].last_answer())
+        else {
+            return;
+        };
         if let Some(head) = sighting.and_then(|sighting| sighting.latest) {
             freshness.raise_floor(head);
+            if let Some(block) = sighting.and_then(|sighting| sighting.block) {
+                freshness.gave_newest(request, block, answer);
+            }
         }
-        if let Some(hash) = question.request().and_then(send::transaction_hash) {
-            freshness.has_seen(hash);
-        }
-        if let (true, Some(block)) =
-            (shows_transactions(question.name()), self.members[index].last_answer())
-        {
-            freshness.has_seen_block(block);
+        match send::transaction_hash(request) {
+            Some(hash) => freshness.has_seen(hash),
+            None if self.members[index].outcome() == Some(Outcome::Answer) => {
+                freshness.has_seen_answer(request, answer);
+            }
+            None => {}
         }
     }
 
@@ -130,10 +176,16 @@ impl Call {
             self.roster.shared.spare.give_back(1);
         }
         let seat = &self.roster.seats[doubt.seat];
+        let question = self.members[index].question();
+        let named = question.request().map(BlockRef::of_request);
         let block = sighting.and_then(|sighting| sighting.block.as_ref()).map(|block| block.number);
-        match block.filter(|number| !seat.lookout.has(*number)) {
-            Some(number) => seat.lookout.lacks(number),
-            None => seat.methods.lacked(self.members[index].question().name()),
+        let lacking = block.filter(|number| !seat.lookout.has(*number));
+        if let Some(number) = lacking {
+            seat.lookout.lacks(number);
+        }
+        // A block that it lacks it may just not have seen; more often than not it lacks the rest.
+        if lacking.is_none() || !matches!(named, Some(BlockRef::Number(_))) {
+            seat.methods.lacked(question.name());
         }
     }
 
@@ -163,27 +215,15 @@ impl Call {
                 self.members[index].answer(doubt.answer);
             }
             Suspicion::Stale { head } | Suspicion::Far { head } => {
-                let seen = newest(freshness);
-                if self.members[index].question().name() == "eth_blockNumber" {
-                    let payload =
-                        to_raw_value(&format!("0x{seen:x}")).map(ResponsePayload::Success);
-                    let payload = payload.unwrap_or(doubt.answer.payload);
-                    self.members[index].answer(Response { id: doubt.answer.id, payload });
-                } else {
-                    let endpoint = self.roster.seats[doubt.seat].id.clone();
-                    let error = StaleHead::new(endpoint, head, seen);
-                    self.members[index].discard_answer();
-                    self.members.give_up(index, error.into_transport_error());
+                if self.give_newest(index) {
+                    return;
                 }
+                let endpoint = self.roster.seats[doubt.seat].id.clone();
+                let newest = self.roster.shared.freshness.newest_head();
+                let error = StaleHead::new(endpoint, head, newest);
+                self.members[index].discard_answer();
+                self.members.give_up(index, error.into_transport_error());
             }
         }
     }
-}
-
-fn newest(freshness: &Freshness) -> u64 {
-    freshness.floor().max(freshness.heads.latest().unwrap_or_default())
-}
-
-fn shows_transactions(method: &str) -> bool {
-    matches!(method, "eth_getBlockByNumber" | "eth_getBlockByHash")
 }

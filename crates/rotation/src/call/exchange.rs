@@ -99,7 +99,6 @@ impl Exchange {
     /// connection is lost when the call on it is dropped, and how it ends tells of the endpoint.
     pub(crate) fn finish_quietly(mut self) {
         if let Ok(runtime) = Handle::try_current() {
-            self.probe = None;
             runtime.spawn(async move {
                 let ended = timeout(LINGER, &mut self).await;
                 self.learn(ended.ok());

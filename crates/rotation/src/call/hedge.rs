@@ -115,7 +115,8 @@ impl Call {
     /// calls are late than the budget has, it is spent on the latest.
     pub(crate) fn hedge(&mut self) {
         let Some(alarm) = &mut self.alarm else { return };
-        let [leg] = &self.legs[..] else { return self.alarm = None };
+        // Once one of two has failed, the other one may be late as well.
+        let [leg] = &self.legs[..] else { return alarm.set_again() };
         let is_early = alarm.rings == 0;
         alarm.set_again();
         let members = leg.members.clone();
@@ -125,7 +126,11 @@ impl Call {
             return;
         };
         let spare = &self.roster.shared.spare;
-        let is_good = pick.standing == Standing::Good && pick.probe.is_none();
+        let late = &self.roster.seats[leg.index];
+        // A worse tier sees nothing while a better one can serve, be it late.
+        let is_good = pick.standing == Standing::Good
+            && pick.probe.is_none()
+            && self.roster.seats[pick.seat].tier <= late.tier;
         let is_allowed = is_good
             && match is_early {
                 true => spare.withdraw_spare(members.len()),
@@ -137,7 +142,6 @@ impl Call {
             metrics::counter!(names::HEDGES, names::ENDPOINT => first.id.to_string()).increment(1);
             let leg = self.send(pick, members);
             self.legs.push(Leg { is_hedge: true, ..leg });
-            self.alarm = None;
         }
     }
 }

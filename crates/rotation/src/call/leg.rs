@@ -8,10 +8,11 @@ use crate::{
     seat::{Seat, circuit::Probe},
 };
 use alclad_core::{
-    Fault, Health, note,
+    Fault, Health,
     send::{Lookup, SEND_RAW_TRANSACTION},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// One packet in flight, and the members that it asks about.
 pub(crate) struct Leg {
@@ -90,35 +91,34 @@ impl Call {
         }
     }
 
-    /// A transaction that no endpoint has said to accept may have arrived all the same: before it
-    /// is given up it is looked up by its hash, once.
+    /// A transaction that no endpoint has said to accept may have arrived all the same, also where
+    /// a later one rejected it: before it is given up it is looked up by its hash.
     pub(crate) async fn look_up_lost_sends(&mut self) {
         for index in 0..self.members.len() {
-            let fault = self.members[index].outcome().and_then(|outcome| outcome.fault());
-            let Some(lookup) =
-                fault.filter(may_have_arrived).and_then(|_| Lookup::of(&self.members[index]))
-            else {
-                continue;
-            };
-            let last = self.routes[index].asked.last().copied();
-            let Some(reader) = self.roster.reader(&lookup.packet(), last.unwrap_or_default())
-            else {
-                continue;
-            };
-            let seat = &self.roster.seats[reader];
-            let (answer, _) = note::capture_at(seat.id.clone(), seat.send(lookup.packet())).await;
-            lookup.confirm(&mut self.members[index], answer);
+            let failed =
+                self.members[index].outcome().is_some_and(|outcome| outcome.fault().is_some());
+            if failed && !self.routes[index].arrived.is_empty() {
+                self.look_up(index).await;
+            }
+        }
+    }
+
+    async fn look_up(&mut self, index: usize) {
+        let Some(lookup) = Lookup::of(&self.members[index]) else { return };
+        let roster = Arc::clone(&self.roster);
+        let packet = lookup.packet();
+        for reader in roster.readers(&packet, &self.routes[index]).into_iter().take(LOOK_UPS) {
+            let asked = Exchange::begin(&roster.seats[reader], packet.clone(), None);
+            let Ok((answer, _)) = timeout(PATIENCE, asked).await else { continue };
+            if lookup.confirm(&mut self.members[index], answer) {
+                roster.shared.freshness.has_seen(lookup.hash());
+                return;
+            }
         }
     }
 }
 
-const fn may_have_arrived(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::NonceTooLow
-            | Fault::Timeout
-            | Fault::ServerError
-            | Fault::Malformed
-            | Fault::Connection { maybe_sent: true }
-    )
-}
+/// So many endpoints are asked at most what became of a transaction.
+const LOOK_UPS: usize = 3;
+/// How long each of them may take.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ mod verdict;
 pub(crate) use exchange::{Answered, Exchange};
 pub(crate) use hedge::Hedging;
 pub(crate) use leg::Leg;
+pub(crate) use route::Route;
 
 use crate::roster::Roster;
 use alclad_core::{
@@ -22,7 +23,7 @@ use arc_swap::Guard;
 use exchange::Started;
 use hedge::Alarm;
 use leg::Attempt;
-use route::{Asked, Next, Route, Standing};
+use route::{Asked, Next, Pick, Standing};
 use smallvec::SmallVec;
 use std::{
     future::{Future, poll_fn, ready},
@@ -93,7 +94,9 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
     }
     let seat = survey.chosen(&first, &route, roster)?;
     let goes_along = |other| is_simple(&other) && route.goes_to(&other, roster, seat);
-    others.iter().map(Asked::of).all(goes_along).then_some((seat, is_plain))
+    let go_along = others.iter().map(Asked::of).all(goes_along);
+    is_plain &= roster.seats[seat].methods.are_all_offered();
+    go_along.then_some((seat, is_plain))
 }
 
 /// For what has a deadline, is a write, goes to more than one endpoint, or finds none.
@@ -135,7 +138,7 @@ pub(crate) struct Call {
 
 /// An endpoint to ask, and the members to ask it about.
 struct Stop {
-    pick: route::Pick,
+    pick: Pick,
     members: Indices,
 }
 
@@ -158,7 +161,7 @@ impl Call {
         self.set_out(&members, seat);
         let leg = Leg { exchange, index: seat, members, is_hedge: false };
         match answered {
-            Poll::Ready(answered) => self.judge(&leg.end(), answered).await,
+            Poll::Ready(answered) => self.judge(&leg.end(), answered),
             Poll::Pending => {
                 self.set_alarm(&leg);
                 self.legs.push(leg);
@@ -181,7 +184,7 @@ impl Call {
     async fn travel(&mut self) {
         while !self.legs.is_empty() {
             match self.next_answer().await {
-                Some((attempt, answered)) => self.judge(&attempt, answered).await,
+                Some((attempt, answered)) => self.judge(&attempt, answered),
                 None => self.hedge(),
             }
             if self.legs.iter().all(|leg| self.open(&leg.members).next().is_none()) {
@@ -228,7 +231,7 @@ impl Call {
         }
     }
 
-    pub(crate) fn send(&mut self, pick: route::Pick, members: Indices) -> Leg {
+    pub(crate) fn send(&mut self, pick: Pick, members: Indices) -> Leg {
         self.set_out(&members, pick.seat);
         let packet = self.members.packet(&members);
         let exchange = Exchange::begin(&self.roster.seats[pick.seat], packet, pick.probe);
@@ -271,7 +274,7 @@ impl Call {
             {
                 Some(Next::Ask(pick)) => {
                     let members = self.companions(index, pick.seat, pick.probe.is_some());
-                    if self.affords(&members, pick.standing) {
+                    if self.affords(&members, &pick) {
                         return Some(Stop { pick, members });
                     }
                     members.iter().for_each(|index| self.close(*index));
@@ -282,10 +285,26 @@ impl Call {
                 Some(Next::NoEndpoint(error)) => {
                     self.members.give_up(index, error.into_transport_error());
                 }
-                Some(Next::Nobody) | None => self.close(index),
+                Some(Next::Nobody) | None => match self.parked_everywhere(index) {
+                    Some(left) => {
+                        self.members.give_up(index, AllParked::new(left).into_transport_error());
+                    }
+                    None => self.close(index),
+                },
             }
         }
         None
+    }
+
+    /// When the first endpoint is free, if each of them only wants to be left alone and none has
+    /// given an answer.
+    fn parked_everywhere(&self, index: usize) -> Option<Duration> {
+        let (member, route) = (&self.members[index], &self.routes[index]);
+        let parked =
+            || route.asked.iter().map(|seat| self.roster.seats[*seat].circuit.parked_for());
+        let is_limited = matches!(member.open_fault(), Some(Fault::RateLimited { .. }));
+        let nothing_said = is_limited && member.last_answer().is_none() && route.doubt.is_none();
+        parked().min().flatten().filter(|_| nothing_said && parked().all(|left| left.is_some()))
     }
 
     fn companions(&self, first: usize, stop: usize, is_probe: bool) -> Indices {
@@ -305,11 +324,15 @@ impl Call {
     /// The first failover of a call is free. Further ones draw on the budget, without which only a
     /// healthy endpoint is asked: so the last one is always reached, and none that is in trouble
     /// is buried. An answer that is doubted is compared with those of good endpoints only.
-    fn affords(&self, members: &[usize], standing: Standing) -> bool {
-        let (route, shared) = (&self.routes[members[0]], &self.roster.shared);
+    fn affords(&self, members: &[usize], pick: &Pick) -> bool {
+        let (route, shared, standing) =
+            (&self.routes[members[0]], &self.roster.shared, pick.standing);
         match (&route.doubt, route.asked.len()) {
             (Some(doubt), _) if doubt.kind.is_unlikely() => {
-                standing == Standing::Good && shared.spare.withdraw_all(members.len())
+                // A worse tier is not there for what is only good to have.
+                let tier = |seat: usize| self.roster.seats[seat].tier;
+                let is_near = route.asked.iter().all(|asked| tier(pick.seat) <= tier(*asked));
+                standing == Standing::Good && is_near && shared.spare.withdraw_all(members.len())
             }
             (Some(_), _) => standing == Standing::Good,
             (None, 0 | 1) => true,

@@ -17,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) doubt: Option<Doubt>,
     /// Those that said that they do not have the block.
     pub(crate) lacking: SmallVec<[usize; 1]>,
+    /// Those where a transaction may have arrived although they did not say so.
+    pub(crate) arrived: SmallVec<[usize; 1]>,
     /// How many endpoints have rejected the transaction.
     pub(crate) rejections: usize,
 }
@@ -112,7 +114,7 @@ impl Route {
         let (seat, method) = (&roster.seats[index], asked.method);
         let allowed = match asked.pin {
             None if method.kind == Kind::Read => true,
-            None => index == 0 || !is_bound(method),
+            None => !is_bound(method) || roster.first(method) == Some(index),
             Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
         };
         allowed && roster.may_serve(seat, method) && !self.asked.contains(&index)

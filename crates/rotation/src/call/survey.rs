@@ -32,7 +32,9 @@ pub(crate) struct Survey {
 impl Survey {
     pub(crate) fn of(asked: &Asked<'_>, route: &Route, roster: &Roster) -> Self {
         let wanted = roster.wanted(asked.request);
-        let mut survey = Self::default();
+        // Transactions that have endpoints of their own say nothing of where the reads go.
+        let is_partial = roster.has_writers && asked.method.is_send();
+        let mut survey = Self { is_partial, ..Self::default() };
         if let Some(switched) = roster.switched
             && route.may_go(asked, roster, switched)
         {

@@ -1,6 +1,6 @@
 use crate::call::{Answered, Call, Indices, leg::Attempt, route::Suspect};
 use alclad_core::{
-    BlockRef, Edge, Fault, Health, Limiter, Member, Outcome, Unsupported, names, note, send,
+    BlockRef, Edge, Fault, Health, Limiter, Member, Outcome, Unsupported, names, send,
 };
 use std::time::Duration;
 
@@ -14,14 +14,16 @@ enum Verdict {
 
 impl Call {
     /// Judges what an endpoint said to the members that it was asked about.
-    pub(crate) async fn judge(&mut self, attempt: &Attempt, (answer, notes): Answered) {
+    pub(crate) fn judge(&mut self, attempt: &Attempt, (answer, notes): Answered) {
         let asked: Indices = self.open(&attempt.members).collect();
         let answered = answer.is_ok();
         let classifier = self.roster.shared.classifier.clone();
         self.members.absorb(&asked, answer, &notes, classifier.as_deref());
         let (mut good, mut bad, mut unsupported) = (false, None, Indices::new());
         for index in &asked {
-            self.look_up(*index, attempt).await;
+            if self.members[*index].open_fault() == Some(Fault::AlreadyKnown) {
+                let _ = send::resolve(&mut self.members[*index]);
+            }
             if self.members[*index].open_fault() == Some(METHOD_UNSUPPORTED) {
                 unsupported.push(*index);
             }
@@ -57,17 +59,6 @@ impl Call {
                 self.time(&attempt.members, attempt.waited);
             }
             None => {}
-        }
-    }
-
-    /// Decides a send by its hash, for which an endpoint may have to be asked.
-    async fn look_up(&mut self, index: usize, attempt: &Attempt) {
-        if let Some(lookup) = send::resolve(&mut self.members[index]) {
-            let reader = self.roster.reader(&lookup.packet(), attempt.index);
-            let seat = &self.roster.seats[reader.unwrap_or(attempt.index)];
-            let sent = seat.send(lookup.packet());
-            let (answer, _) = note::capture_at(seat.id.clone(), sent).await;
-            lookup.settle(&mut self.members[index], answer);
         }
     }
 
@@ -109,13 +100,14 @@ impl Call {
         let may_ask =
             is_above_head || fault.other() && member.question().method().may_replay(&fault);
         let is_final = !may_ask;
+        if may_have_arrived(fault) {
+            route.arrived.push(attempt.index);
+        }
         if is_final {
             route.rejections += 1;
         }
         // Of those that were sent a transaction at once, one may yet accept it.
-        let is_open_question = others
-            && member.question().method().is_send()
-            && 2 * route.rejections <= route.asked.len();
+        let is_open_question = others && member.question().method().is_send();
         if once || agreed || is_final && !is_open_question {
             self.close(index);
         }
@@ -164,6 +156,19 @@ const METHOD_UNSUPPORTED: Fault = Fault::Unsupported { what: Unsupported::Method
 
 const fn is_local(fault: Fault) -> bool {
     matches!(fault, Fault::RateLimited { by: Limiter::Local, .. })
+}
+
+/// Whether a transaction may have arrived although it was not accepted.
+const fn may_have_arrived(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::NonceTooLow
+            | Fault::Timeout
+            | Fault::ServerError
+            | Fault::Malformed
+            | Fault::Unknown
+            | Fault::Connection { maybe_sent: true }
+    )
 }
 
 /// Logs from a height to the head: to an endpoint that has not reached it they seem to end before

@@ -241,6 +241,20 @@ impl Circuit {
             .increment(1);
     }
 
+    /// It is on the right chain after all.
+    pub(crate) fn end_quarantine(&self) {
+        let mut record = self.record();
+        if record.fault == Some(Fault::WrongChain) && self.state.load(Relaxed) == REFUSED {
+            self.close(&mut record);
+        }
+    }
+
+    /// For how long it wants to be left alone, if it does.
+    pub(crate) fn parked_for(&self) -> Option<Duration> {
+        let left = self.left();
+        (self.state.load(Relaxed) == PARKED && !left.is_zero()).then_some(left)
+    }
+
     /// Forgets all that went wrong.
     pub(crate) fn reset(&self) {
         let mut record = self.record();
@@ -278,13 +292,13 @@ impl Circuit {
 
 impl HealthyFor for Circuit {
     fn healthy_for(&self) -> Duration {
-        match self.is_closed() {
-            true => self
-                .epoch
-                .elapsed()
-                .saturating_sub(Duration::from_millis(self.closed.load(Relaxed))),
-            false => Duration::ZERO,
-        }
+        let since = match self.state.load(Relaxed) {
+            CLOSED => self.closed.load(Relaxed),
+            // Nobody has asked it since, but it is free.
+            PARKED if self.left().is_zero() => self.until.load(Relaxed),
+            _ => return Duration::ZERO,
+        };
+        self.epoch.elapsed().saturating_sub(Duration::from_millis(since))
     }
 }
 

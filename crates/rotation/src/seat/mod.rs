@@ -13,10 +13,11 @@ use crate::{
 use alclad_core::{EndpointId, Fault, Headroom, Heads, Limiter, Lookout};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use alloy_transport::TransportFut;
-use circuit::Circuit;
+use circuit::{Access, Circuit, Probe};
 use methods::Methods;
 use std::{
     collections::BTreeMap,
+    slice,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -44,6 +45,7 @@ pub(crate) struct Seat {
     hedges: AtomicU64,
     throttles: AtomicU64,
     looked: Mutex<Option<Instant>>,
+    told_of_lag: AtomicBool,
     faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -67,6 +69,7 @@ impl Seat {
             hedges: AtomicU64::new(0),
             throttles: AtomicU64::new(0),
             looked: Mutex::new(None),
+            told_of_lag: AtomicBool::new(false),
             faults: Mutex::default(),
             id,
         }
@@ -92,6 +95,26 @@ impl Seat {
         }
     }
 
+    /// It is taken out of the rotation.
+    pub(crate) fn leave(&self) {
+        self.enabled.store(false, Relaxed);
+    }
+
+    /// Tells once that it lags, and once that it has caught up.
+    pub(crate) fn tell_of_lag(&self) {
+        let lags = self.lookout.is_lagging();
+        if self.told_of_lag.load(Relaxed) == lags || self.told_of_lag.swap(lags, Relaxed) == lags {
+            return;
+        }
+        let (head, lag) = (self.lookout.head(), self.lookout.lag());
+        match lags {
+            true => {
+                tracing::warn!(endpoint = %self.id, head, lag, "endpoint lags behind the others")
+            }
+            false => tracing::info!(endpoint = %self.id, head, "endpoint has caught up"),
+        }
+    }
+
     pub(crate) fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
     }
@@ -114,6 +137,19 @@ impl Seat {
             *looked = Some(Instant::now());
         }
         is_due
+    }
+
+    /// Whether the rotation may ask it for its own ends, and the probe to do so if it is half open.
+    pub(crate) fn may_be_looked_at(&self, request: &SerializedRequest) -> Option<Option<Probe>> {
+        let reads = self.is_enabled() && self.role != Role::Write;
+        if !reads || !self.free_in(slice::from_ref(request)).is_zero() {
+            return None;
+        }
+        match self.circuit.access() {
+            Access::Free => Some(None),
+            Access::Probe(probe) => Some(Some(probe)),
+            _ => None,
+        }
     }
 
     pub(crate) fn count(&self, fault: Fault) {
