@@ -1,11 +1,14 @@
-use crate::roster::Roster;
-use alclad_core::{BlockRef, Edge, Heads, Lookout, SightedBlock, Tag};
+mod transactions;
+mod wanted;
+
+pub(crate) use wanted::Wanted;
+
+use alclad_core::{BlockRef, Heads, SightedBlock, Tag};
 use alloy_json_rpc::{Response, SerializedRequest};
 use alloy_primitives::B256;
-use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -14,12 +17,11 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use transactions::Transactions;
 
 /// When a majority has stayed below the newest head that was given out for so long, the chain has
 /// gone back.
 const GONE_BACK: Duration = Duration::from_secs(60);
-/// So many transactions are remembered: those of about eighty full blocks of mainnet.
-const TRANSACTIONS: usize = 16_384;
 /// So many confirmed `null`s are remembered.
 const NULLS: usize = 4096;
 /// So many forms of the newest block are remembered: with transactions, without, and spare.
@@ -53,13 +55,6 @@ pub(crate) enum Existence {
     Likely,
     /// As of a pending receipt that is polled.
     Unlikely,
-}
-
-/// Transactions that were sent, or seen in a block; the oldest are forgotten.
-#[derive(Default)]
-struct Transactions {
-    known: HashSet<B256>,
-    order: VecDeque<B256>,
 }
 
 // === impl Freshness ===
@@ -159,32 +154,9 @@ impl Freshness {
         lock(&self.transactions).insert(transaction);
     }
 
-    /// What a good answer tells of transactions: they are in a block, or in the pool.
+    /// What a good answer tells of transactions: they are in a block.
     pub(crate) fn has_seen_answer(&self, request: &SerializedRequest, answer: &Response) {
-        let Some(answer) = answer.payload.as_success() else { return };
-        let hashes: Vec<B256> = match request.method() {
-            "eth_getBlockByNumber" | "eth_getBlockByHash" => {
-                let block = serde_json::from_str::<Block>(answer.get());
-                block
-                    .map_or_else(|_| Vec::new(), |block| block.transactions)
-                    .iter()
-                    .map(Transaction::hash)
-                    .collect()
-            }
-            "eth_getBlockReceipts" => {
-                let receipts = serde_json::from_str::<Vec<Receipt>>(answer.get());
-                receipts
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|receipt| receipt.transaction_hash)
-                    .collect()
-            }
-            "eth_getTransactionReceipt" => transaction(request).into_iter().collect(),
-            "eth_getTransactionByHash" if !answer.get().contains("\"blockHash\":null") => {
-                transaction(request).into_iter().collect()
-            }
-            _ => return,
-        };
+        let hashes = transactions::in_answer(request, answer);
         let mut known = lock(&self.transactions);
         hashes.into_iter().for_each(|hash| known.insert(hash));
     }
@@ -213,8 +185,8 @@ impl Freshness {
 
     /// Whether the transaction that is looked up was sent, or seen in a block.
     fn knows(&self, request: &SerializedRequest) -> bool {
-        let hash = transaction(request);
-        hash.is_some_and(|hash| lock(&self.transactions).known.contains(&hash))
+        let hash = transactions::named(request);
+        hash.is_some_and(|hash| lock(&self.transactions).contains(&hash))
     }
 
     /// Another endpoint had nothing either, with the chain at this head.
@@ -227,62 +199,7 @@ impl Freshness {
     }
 }
 
-impl Transactions {
-    fn insert(&mut self, transaction: B256) {
-        if self.known.insert(transaction) {
-            self.order.push_back(transaction);
-            if self.order.len() > TRANSACTIONS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-            }
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Block {
-    transactions: Vec<Transaction>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Receipt {
-    transaction_hash: B256,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Transaction {
-    Hash(B256),
-    Full { hash: B256 },
-}
-
-impl Transaction {
-    const fn hash(&self) -> B256 {
-        match self {
-            Self::Hash(hash) | Self::Full { hash } => *hash,
-        }
-    }
-}
-
 pub(crate) const BLOCK_NUMBER: &str = "eth_blockNumber";
-
-/// Whether the answer is the newest block or its number.
-fn asks_for_newest(request: &SerializedRequest) -> bool {
-    let is_latest = || BlockRef::of_request(request) == BlockRef::Tag(Tag::Latest);
-    match request.method() {
-        BLOCK_NUMBER => true,
-        "eth_getBlockByNumber" => is_latest(),
-        _ => false,
-    }
-}
-
-/// The transaction that a look-up by hash names.
-fn transaction(request: &SerializedRequest) -> Option<B256> {
-    let (hash,) = serde_json::from_str::<(B256,)>(request.params()?.get()).ok()?;
-    Some(hash)
-}
 
 fn key(request: &SerializedRequest) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -293,65 +210,4 @@ fn key(request: &SerializedRequest) -> u64 {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How far an endpoint must be to answer a request.
-pub(crate) enum Wanted {
-    /// All endpoints are equally far, or it does not matter.
-    Anything,
-    /// At the head.
-    Head,
-    /// At this head, which a caller was given; or not asked for a block time, and so perhaps there.
-    Floor { head: u64, block_time: Duration },
-    /// At this block.
-    Block {
-        number: u64,
-        /// The head that most have.
-        served: u64,
-        /// The newest block that any endpoint has shown.
-        newest: u64,
-    },
-}
-
-impl Wanted {
-    pub(crate) fn of(request: &SerializedRequest, roster: &Roster) -> Self {
-        let lookouts = || roster.seats.iter().map(|seat| &seat.lookout);
-        let newest = lookouts().filter_map(Lookout::head).max();
-        let is_even = |newest| lookouts().all(|l| l.head() == Some(newest) && !l.is_lagging());
-        let Some(newest) = newest.filter(|newest| !is_even(*newest)) else { return Self::Anything };
-        let block = |number| {
-            let served = roster.shared.freshness.heads.latest().unwrap_or(newest);
-            Self::Block { number, served, newest }
-        };
-        match BlockRef::of_request(request) {
-            BlockRef::Number(number) | BlockRef::Range(_, Edge::Number(number)) => block(number),
-            BlockRef::Tag(Tag::Earliest) => Self::Anything,
-            _ if asks_for_newest(request) => {
-                let freshness = &roster.shared.freshness;
-                let head = freshness.floor();
-                match lookouts().any(|lookout| lookout.has(head) && !lookout.is_lagging()) {
-                    true => Self::Floor { head, block_time: freshness.heads.block_time() },
-                    false => Self::Head,
-                }
-            }
-            _ => Self::Head,
-        }
-    }
-
-    /// Whether this endpoint is there. One that has not shown the block is believed to have it if
-    /// most do, or if nobody has shown it.
-    pub(crate) fn is_at(&self, lookout: &Lookout) -> bool {
-        match self {
-            Self::Anything => true,
-            Self::Head => !lookout.is_lagging(),
-            Self::Floor { head, block_time } => {
-                let is_old = || lookout.age().is_none_or(|age| age >= *block_time);
-                !lookout.is_lagging() && (lookout.has(*head) || is_old())
-            }
-            Self::Block { number, served, newest } => {
-                lookout.has(*number)
-                    || !lookout.is_lagging() && (number <= served || number > newest)
-            }
-        }
-    }
 }

@@ -1,0 +1,76 @@
+use super::BLOCK_NUMBER;
+use crate::roster::Roster;
+use alclad_core::{BlockRef, Edge, Lookout, Tag};
+use alloy_json_rpc::SerializedRequest;
+use std::time::Duration;
+
+/// How far an endpoint must be to answer a request.
+pub(crate) enum Wanted {
+    /// All endpoints are equally far, or it does not matter.
+    Anything,
+    /// At the head.
+    Head,
+    /// At this head, which a caller was given; or not asked for a block time, and so perhaps there.
+    Floor { head: u64, block_time: Duration },
+    /// At this block.
+    Block {
+        number: u64,
+        /// The head that most have.
+        served: u64,
+        /// The newest block that any endpoint has shown.
+        newest: u64,
+    },
+}
+
+impl Wanted {
+    pub(crate) fn of(request: &SerializedRequest, roster: &Roster) -> Self {
+        let lookouts = || roster.seats.iter().map(|seat| &seat.lookout);
+        let newest = lookouts().filter_map(Lookout::head).max();
+        let is_even = |newest| lookouts().all(|l| l.head() == Some(newest) && !l.is_lagging());
+        let Some(newest) = newest.filter(|newest| !is_even(*newest)) else { return Self::Anything };
+        let block = |number| {
+            let served = roster.shared.freshness.heads.latest().unwrap_or(newest);
+            Self::Block { number, served, newest }
+        };
+        match BlockRef::of_request(request) {
+            BlockRef::Number(number) | BlockRef::Range(_, Edge::Number(number)) => block(number),
+            BlockRef::Tag(Tag::Earliest) => Self::Anything,
+            _ if asks_for_newest(request) => {
+                let freshness = &roster.shared.freshness;
+                let head = freshness.floor();
+                match lookouts().any(|lookout| lookout.has(head) && !lookout.is_lagging()) {
+                    true => Self::Floor { head, block_time: freshness.heads.block_time() },
+                    false => Self::Head,
+                }
+            }
+            _ => Self::Head,
+        }
+    }
+
+    /// Whether this endpoint is there. One that has not shown the block is believed to have it if
+    /// most do, or if nobody has shown it.
+    pub(crate) fn is_at(&self, lookout: &Lookout) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Head => !lookout.is_lagging(),
+            Self::Floor { head, block_time } => {
+                let is_old = || lookout.age().is_none_or(|age| age >= *block_time);
+                !lookout.is_lagging() && (lookout.has(*head) || is_old())
+            }
+            Self::Block { number, served, newest } => {
+                lookout.has(*number)
+                    || !lookout.is_lagging() && (number <= served || number > newest)
+            }
+        }
+    }
+}
+
+/// Whether the answer is the newest block or its number.
+fn asks_for_newest(request: &SerializedRequest) -> bool {
+    let is_latest = || BlockRef::of_request(request) == BlockRef::Tag(Tag::Latest);
+    match request.method() {
+        BLOCK_NUMBER => true,
+        "eth_getBlockByNumber" => is_latest(),
+        _ => false,
+    }
+}
