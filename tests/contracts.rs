@@ -1,6 +1,6 @@
 //! A contract through the whole stack, and a batch in which one member reverts.
 
-use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer};
+use alclad::{CallOptions, Endpoint, RetryLayer, Rotation, TimeoutLayer};
 use alclad_tests::{Node, within};
 use alloy::{
     primitives::{Address, U64, U256},
@@ -38,6 +38,33 @@ fn stack(node: &Node) -> (Rotation, impl Provider + Clone + use<>) {
     (rotation, ProviderBuilder::new().wallet(node.wallet()).connect_client(client))
 }
 
+/// Nonce, fees, gas, the send and its receipt see one state of the chain.
+#[tokio::test]
+async fn a_whole_operation_stays_with_one_endpoint() {
+    let node = Node::start();
+    let (rotation, provider) = stack(&node);
+    let deposit = async {
+        let ledger = Ledger::deploy(provider).await.unwrap();
+        let deposit = ledger.deposit(U256::from(42)).send().await.unwrap();
+        assert!(deposit.get_receipt().await.unwrap().status());
+        assert_eq!(ledger.total().call().await.unwrap(), 42);
+    };
+    within(LIMIT, CallOptions::new().pinned_to("two").scope(deposit)).await;
+
+    let client = RpcClient::new(rotation.pinned("two"), true);
+    let pinned = ProviderBuilder::new().wallet(node.wallet()).connect_client(client);
+    let transfer = TransactionRequest::default().to(Address::ZERO).value(U256::from(1));
+    let sent = within(LIMIT, pinned.send_transaction(transfer)).await.unwrap();
+    assert!(within(LIMIT, sent.get_receipt()).await.unwrap().status());
+
+    let requests: Vec<_> = rotation.snapshot().iter().map(|endpoint| endpoint.requests).collect();
+    assert!(requests[0] == 0 && requests[1] > 10, "{requests:?}");
+}
+
+fn requests(rotation: &Rotation) -> u64 {
+    rotation.snapshot().iter().map(|endpoint| endpoint.requests).sum()
+}
+
 #[tokio::test]
 async fn a_contract_is_deployed_and_called() {
     let node = Node::start();
@@ -62,13 +89,11 @@ async fn a_revert_comes_back_whole_and_is_asked_for_once() {
     let node = Node::start();
     let (rotation, provider) = stack(&node);
     let ledger = Ledger::deploy(provider).await.unwrap();
-    let before = rotation.snapshot();
+    let before = requests(&rotation);
     let error = within(LIMIT, ledger.refuse().call()).await.err().expect("a revert");
     // What it says sounds like a vendor's, but the contract said it.
     assert_eq!(error.as_revert_data().map(|data| data.len()), Some(100));
-    let after = rotation.snapshot();
-    assert_eq!(after[0].requests, before[0].requests + 1);
-    assert_eq!(after[1].requests, before[1].requests);
+    assert_eq!(requests(&rotation), before + 1);
 }
 
 #[tokio::test]

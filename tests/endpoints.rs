@@ -1,6 +1,6 @@
 //! Three real nodes of one chain: one is killed, another is frozen, and the reads go on.
 
-use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer};
+use alclad::{Endpoint, Ordered, RetryLayer, Rotation, TimeoutLayer};
 use alclad_tests::{Node, within};
 use alloy::{
     primitives::{Address, B256, U256},
@@ -55,6 +55,7 @@ async fn reads_go_on_while_one_node_is_killed_and_another_frozen() {
         Endpoint::http(label, node.url()).layer(TimeoutLayer::new(Duration::from_millis(500)))
     };
     let rotation = Rotation::builder()
+        .with_strategy(Ordered::strict())
         .endpoint(endpoint("killed", &nodes[0]))
         .endpoint(endpoint("frozen", &nodes[1]))
         .endpoint(endpoint("healthy", &nodes[2]))
@@ -91,6 +92,7 @@ async fn a_node_that_thaws_is_asked_again() {
     let nodes = [Node::start(), Node::start()];
     let timeout = TimeoutLayer::new(Duration::from_millis(200));
     let rotation = Rotation::builder()
+        .with_strategy(Ordered::strict())
         .endpoint(Endpoint::http("frozen", nodes[0].url()).layer(timeout))
         .endpoint(Endpoint::http("spare", nodes[1].url()))
         .build();

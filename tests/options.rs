@@ -1,7 +1,7 @@
 //! The three ways in which options reach a call, on two real chains: an answer says where it is
 //! from.
 
-use alclad::{CallOptions, Endpoint, RetryLayer, Rotation};
+use alclad::{CallOptions, Endpoint, Ordered, RetryLayer, Rotation};
 use alclad_tests::{Node, within};
 use alloy::{
     primitives::{Address, U64, U256},
@@ -34,6 +34,7 @@ struct Chains {
 fn chains() -> Chains {
     let nodes = ["1001", "1002"].map(|chain| Node::start_with(&["--chain-id", chain]));
     let rotation = Rotation::builder()
+        .with_strategy(Ordered::strict())
         .endpoint(Endpoint::http("first", nodes[0].url()))
         .endpoint(Endpoint::http("second", nodes[1].url()))
         .build();

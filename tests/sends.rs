@@ -1,7 +1,7 @@
 //! A signed transaction whose first answer is lost on the way: mined once, and the caller has its
 //! receipt.
 
-use alclad::{Endpoint, HttpTransport, RetryLayer, Rotation};
+use alclad::{Endpoint, HttpTransport, Ordered, RetryLayer, Rotation};
 use alclad_tests::{LossyRelay, Node, within};
 use alloy::{
     primitives::{Address, U256},
@@ -84,6 +84,7 @@ async fn over_two_endpoints_the_second_one_knows_it() {
     let node = Node::start();
     let relay = LossyRelay::before(node.address()).await.unwrap();
     let rotation = Rotation::builder()
+        .with_strategy(Ordered::strict())
         .endpoint(Endpoint::http("lossy", relay.url()))
         .endpoint(Endpoint::http("sound", node.url()))
         .build();
