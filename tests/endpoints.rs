@@ -84,7 +84,8 @@ async fn reads_go_on_while_one_node_is_killed_and_another_frozen() {
     assert!(frozen.faults.contains_key("Timeout"), "{frozen:?}");
     assert!(healthy.faults.is_empty(), "{healthy:?}");
     let asked = killed.requests + frozen.requests + healthy.requests;
-    assert!(asked <= READS as u64 * 2 * 105 / 100, "{asked} for {READS} pairs of calls");
+    // Five in a hundred for hedges, and what it takes to find out who is killed and who is frozen.
+    assert!(asked <= READS as u64 * 2 * 108 / 100, "{asked} for {READS} pairs of calls");
 }
 
 #[tokio::test]
