@@ -1,8 +1,8 @@
 //! What a call through the door costs: allocations grow with the number of layers, not with its
 //! square.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer};
-use alclad_bench::{Instant, boxed, call, request, runtime};
+use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer};
+use alclad_bench::{Instant, boxed, call, guarded, request, runtime};
 use alloy::{
     network::Ethereum,
     providers::{Provider, ProviderLayer, RootProvider},
@@ -68,4 +68,12 @@ fn a_layer_on_a_transport_that_is_not_boxed_costs_two() {
     assert!(allocations(&boxed(Layer::layer(&timeout(), Instant::new()))) - none <= 2);
     assert!(allocations(&boxed(Layer::layer(&RetryLayer::new(), Instant::new()))) - none <= 2);
     assert!(allocations(&boxed(Layer::layer(&rate_limit(), Instant::new()))) - none <= 1);
+}
+
+#[test]
+fn a_verified_guard_adds_its_box_and_nothing_else() {
+    let _runtime = runtime();
+    assert_eq!(allocations(&guarded()), allocations(&boxed(Instant::new())) + 1);
+    let sends = boxed(Layer::layer(&TxGuardLayer::expect(1), Instant::new()));
+    assert_eq!(allocations(&sends), allocations(&boxed(Instant::new())) + 1);
 }

@@ -1,9 +1,13 @@
 //! What every layer and every service of a layer is: the compiler is the test.
 
 use alclad::{
-    Endpoint, HttpTransport, RateLimitLayer, RateLimiter, RetryLayer, Rotation, RotationBuilder,
-    TimeoutLayer, TransportLayers,
-    core::{Budget, CallOptions, EndpointId, Foreign, UniqueIds, UniqueIdsLayer, Upstream},
+    ChainGuardLayer, Endpoint, HttpTransport, RateLimitLayer, RateLimiter, RetryLayer, Rotation,
+    RotationBuilder, TimeoutLayer, TransportLayers, TxGuardLayer,
+    chain_guard::{ChainGuard, TxGuard},
+    core::{
+        Budget, CallOptions, ChainBaseline, EndpointId, Foreign, UniqueIds, UniqueIdsLayer,
+        Upstream,
+    },
     rate_limit::{CostTable, RateLimit},
     retry::{Backoff, Decision, Retry, RetryEvent},
     timeout::Timeout,
@@ -33,9 +37,11 @@ where
 #[test]
 fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
     boxes::<RateLimitLayer>();
+    boxes::<ChainGuardLayer>();
     boxes::<RetryLayer>();
     boxes::<RetryLayer<fn(RetryEvent) -> Decision>>();
     boxes::<TimeoutLayer>();
+    boxes::<TxGuardLayer>();
     boxes::<UniqueIdsLayer>();
     boxes::<TransportLayers<Identity>>();
 }
@@ -43,14 +49,17 @@ fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
 #[test]
 fn every_layer_stands_in_alloys_provider_builder() {
     stands_in_a_builder::<RateLimitLayer>();
+    stands_in_a_builder::<ChainGuardLayer>();
     stands_in_a_builder::<RetryLayer>();
     stands_in_a_builder::<TimeoutLayer>();
+    stands_in_a_builder::<TxGuardLayer>();
     stands_in_a_builder::<TransportLayers<Identity>>();
 }
 
 #[test]
 fn every_service_is_an_upstream_for_the_next_layer() {
     upstream::<BoxTransport>();
+    upstream::<ChainGuard<BoxTransport>>();
     upstream::<Foreign<BoxTransport>>();
     upstream::<HttpTransport>();
     upstream::<RateLimit<BoxTransport>>();
@@ -60,6 +69,7 @@ fn every_service_is_an_upstream_for_the_next_layer() {
     upstream::<Rotation>();
     upstream::<Timeout<BoxTransport>>();
     upstream::<Timeout<tower::limit::ConcurrencyLimit<BoxTransport>>>();
+    upstream::<TxGuard<Rotation>>();
     upstream::<UniqueIds<BoxTransport>>();
 }
 
@@ -67,6 +77,7 @@ fn every_service_is_an_upstream_for_the_next_layer() {
 fn what_a_user_holds_is_shared_by_threads() {
     shared::<Budget>();
     shared::<CallOptions>();
+    shared::<ChainBaseline>();
     shared::<Endpoint<BoxTransport>>();
     shared::<EndpointId>();
     shared::<HttpTransport>();

@@ -1,7 +1,9 @@
 //! 2,000 mixed calls at concurrency 16 over three HTTP nodes of which some are slow, late, short of
 //! receipts or throttled: how many answers are right, at which cost, and how late.
 
-use alclad::{Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer};
+use alclad::{
+    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
+};
 use alclad_testkit::{Disruption, RateLimit, SimChain, SimNode, SimServer};
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope},
@@ -52,6 +54,17 @@ impl Run {
         let limit = || TimeoutLayer::new(Duration::from_secs(2));
         let endpoint = |(label, server): (&str, &SimServer)| {
             Endpoint::http(label, server.url()).layer(limit())
+        };
+        let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
+        Rotation::builder().endpoints(endpoints)
+    }
+
+    /// Every endpoint is guarded.
+    fn guarded(&self) -> RotationBuilder {
+        let guard = ChainGuardLayer::expect(self.chain.chain_id());
+        let endpoint = |(label, server): (&str, &SimServer)| {
+            let limit = TimeoutLayer::new(Duration::from_secs(2));
+            Endpoint::http(label, server.url()).layer(guard.clone()).layer(limit)
         };
         let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
         Rotation::builder().endpoints(endpoints)
@@ -242,5 +255,20 @@ async fn a_transaction_that_others_know_already_is_its_hash() {
             assert_eq!(answer.expect("it is accepted"), hash);
         }
         println!("{sends:?}: {SENDS} hashes, {:?} each", begun.elapsed() / SENDS as u32);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_is_not_heard_through_a_guard() {
+    for ordered in [false, true] {
+        let run = Run::start().await;
+        run.nodes[0].set(Disruption::WrongChain(run.chain.twin(1337)));
+        let (name, rotation) = match ordered {
+            false => ("another chain", run.guarded()),
+            true => ("another chain is asked first", run.guarded().with_strategy(Ordered::new())),
+        };
+        let score = run.score(name, rotation).await;
+        assert!(score.right == CALLS && score.cost <= 1.05);
+        assert_eq!(run.nodes[0].total_calls(), run.nodes[0].calls("eth_chainId"));
     }
 }

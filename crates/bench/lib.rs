@@ -1,6 +1,6 @@
 //! What the benchmarks share: a transport that answers at once, and one call through a stack.
 
-use alclad::{Endpoint, Rotation, RotationBuilder};
+use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder};
 use alloy::rpc::json_rpc::{
     Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
@@ -16,16 +16,17 @@ use std::{
     time::Duration,
 };
 use tokio::runtime::{EnterGuard, Runtime};
-use tower::Service;
+use tower::{Layer, Service};
 
-/// An endpoint in the same process: 66 bytes of answer, at once.
+/// An endpoint in the same process: 66 bytes of answer, at once. As a number it is small, so that
+/// it will do for a chain id too.
 #[derive(Clone, Debug)]
 pub struct Instant(Arc<ResponsePayload>);
 
 impl Instant {
     /// Like an HTTP client it is cheap to clone, but not free.
     pub fn new() -> Self {
-        let word = format!("\"0x{}\"", "7".repeat(62));
+        let word = format!("\"0x{:062x}\"", 7);
         let answer = ResponsePayload::Success(serde_json::from_str(&word).expect("it is JSON"));
         Self(Arc::new(answer))
     }
@@ -88,6 +89,13 @@ pub fn rotation() -> Rotation {
     let endpoints = ["a", "b", "c"].map(|label| Endpoint::new(label, Instant::new()));
     let add = |builder: RotationBuilder, endpoint| builder.endpoint(endpoint);
     endpoints.into_iter().fold(Rotation::builder(), add).build()
+}
+
+/// A chain guard over an endpoint that it has verified.
+pub fn guarded() -> BoxTransport {
+    let guarded = boxed(ChainGuardLayer::expect(7).layer(Instant::new()));
+    call(&guarded, request());
+    guarded
 }
 
 /// Alloy's, over three endpoints, of which this many are asked at once.

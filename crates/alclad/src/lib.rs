@@ -5,6 +5,13 @@ pub use alclad_core as core;
 #[doc(inline)]
 pub use alclad_core::{CallOptions, EndpointId, Fault, Outcome, TransportLayers};
 
+/// Never another chain's answer, never a transaction for another chain.
+#[cfg(feature = "chain-guard")]
+#[doc(inline)]
+pub use alclad_chain_guard as chain_guard;
+#[cfg(feature = "chain-guard")]
+pub use alclad_chain_guard::{ChainGuardLayer, TxGuardLayer};
+
 /// The transport that loses nothing.
 #[cfg(feature = "http")]
 #[doc(inline)]

@@ -1,8 +1,8 @@
 //! How often a call that nothing happens to allocates, and how much: each layer, stacks, and k
 //! layers through the door of `ProviderBuilder`, beside alloy's own layers.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, core::wrap_root};
-use alclad_bench::{Instant, boxed, call, fallback, request, rotation, runtime};
+use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer, core::wrap_root};
+use alclad_bench::{Instant, boxed, call, fallback, guarded, request, rotation, runtime};
 use allocation_counter::measure;
 use alloy::{
     network::Ethereum,
@@ -32,6 +32,8 @@ fn main() {
         ("alclad rate limit", boxed(rate_limit().layer(Instant::new()))),
         ("alclad retry", boxed(RetryLayer::new().layer(Instant::new()))),
         ("alclad timeout", boxed(TimeoutLayer::new(LIMIT).layer(Instant::new()))),
+        ("alclad chain guard", guarded()),
+        ("alclad tx guard", boxed(TxGuardLayer::expect(1).layer(Instant::new()))),
         ("alclad rotation of 3", boxed(rotation())),
         ("alclad retry, rotation", boxed(RetryLayer::new().layer(rotation()))),
         ("door, 1 layer", door(1)),

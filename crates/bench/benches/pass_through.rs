@@ -1,8 +1,8 @@
 //! A call that nothing happens to, through each layer and through stacks, over an endpoint that
 //! answers at once: nanoseconds, beside alloy's own layers.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, rate_limit::Aimd};
-use alclad_bench::{Instant, boxed, call, fallback, request, rotation, runtime};
+use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer, rate_limit::Aimd};
+use alclad_bench::{Instant, boxed, call, fallback, guarded, request, rotation, runtime};
 use alloy::transports::{
     BoxTransport,
     layers::{RetryBackoffLayer, ThrottleLayer},
@@ -58,6 +58,16 @@ fn alclad_rate_limit_on_two_threads(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1000)]
 fn alclad_timeout(bencher: Bencher<'_, '_>) {
     through(bencher, boxed(TimeoutLayer::new(LIMIT).layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_chain_guard(bencher: Bencher<'_, '_>) {
+    through(bencher, guarded());
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_tx_guard(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(TxGuardLayer::expect(1).layer(Instant::new())));
 }
 
 #[divan::bench(sample_size = 1000)]

@@ -8,6 +8,12 @@
 //! assert!(cause::<AttemptTimeout>(&error).is_some());
 //! ```
 
+mod chain;
+pub use chain::{ChainMismatch, RefusedTransaction, UnverifiedAnswer};
+
+mod shared;
+pub use shared::SharedError;
+
 use crate::{EndpointId, Fault, Limiter, Same, note};
 use alloy_json_rpc::{Id, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind};
@@ -39,6 +45,9 @@ pub(crate) fn fault_of(error: &(dyn Error + 'static)) -> Option<Fault> {
             .or_else(|| of::<AllParked>(link))
             .or_else(|| of::<OverLimit>(link))
             .or_else(|| of::<StaleHead>(link))
+            .or_else(|| of::<ChainMismatch>(link))
+            .or_else(|| of::<UnverifiedAnswer>(link))
+            .or_else(|| of::<RefusedTransaction>(link))
     })
 }
 

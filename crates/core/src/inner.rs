@@ -76,8 +76,8 @@ impl<S, T> Ready<S, T> {
         &self.shared.state
     }
 
-    /// Gives up being ready, and with it what that holds, such as a permit: for a layer that has
-    /// to wait before it sends.
+    /// Gives the readiness back, for a future that has to wait before it calls: the place below
+    /// that came with it is free for others. The next call is made ready anew.
     pub fn release(&mut self) {
         self.polled = None;
     }

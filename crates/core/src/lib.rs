@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod baseline;
+pub use baseline::ChainBaseline;
+
 mod block;
 pub use block::{BlockRef, Edge, Tag};
 

@@ -14,6 +14,9 @@
 //! | [`RATE_LIMIT_REFUSED`] | counter | [`ENDPOINT`] | packets that our own limit had no room for |
 //! | [`THROTTLED`] | counter | [`ENDPOINT`] | packets that the endpoint's limit turned away |
 //! | [`TIMEOUTS`] | counter | [`ENDPOINT`] | attempts that had no answer in time |
+//! | [`CHAIN_VERIFICATIONS`] | counter | [`ENDPOINT`], [`OUTCOME`] | questions of the chain guard which chain an endpoint serves |
+//! | [`CHAIN_MISMATCHES`] | counter | [`ENDPOINT`] | packets that ended because it is another one |
+//! | [`REFUSED_TRANSACTIONS`] | counter | [`REASON`] | transactions that the transaction guard did not send |
 //!
 //! Labels are bounded: a method is one of the [`Method`](crate::Method) table or `other`, an
 //! endpoint is its label, a fault its [`name`](crate::Fault::name).
@@ -40,6 +43,12 @@ pub const RATE_LIMIT_REFUSED: &str = "alclad_rate_limit_refused_total";
 pub const THROTTLED: &str = "alclad_throttled_total";
 /// Attempts that had no answer in time.
 pub const TIMEOUTS: &str = "alclad_timeouts_total";
+/// Questions of the chain guard which chain an endpoint serves.
+pub const CHAIN_VERIFICATIONS: &str = "alclad_chain_verifications_total";
+/// Packets that ended because the endpoint serves another chain.
+pub const CHAIN_MISMATCHES: &str = "alclad_chain_mismatches_total";
+/// Transactions that the transaction guard did not send.
+pub const REFUSED_TRANSACTIONS: &str = "alclad_refused_transactions_total";
 
 /// Label: the JSON-RPC method, or `other`.
 pub const METHOD: &str = "method";
@@ -49,3 +58,8 @@ pub const FAULT: &str = "fault";
 pub const ENDPOINT: &str = "endpoint";
 /// Label: the state that an endpoint came into: `closed`, `open`, `half_open`, `parked`.
 pub const STATE: &str = "state";
+/// Label: what came of a verification: `match`, `mismatch`, `no_answer`.
+pub const OUTCOME: &str = "outcome";
+/// Label: why a transaction was refused, by
+/// [`RefusedTransaction::name`](crate::error::RefusedTransaction::name).
+pub const REASON: &str = "reason";

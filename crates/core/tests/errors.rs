@@ -3,11 +3,12 @@
 use alclad_core::{
     EndpointId, Fault, Limiter,
     error::{
-        AllParked, AttemptTimeout, BadAnswer, DeadlineExceeded, DuplicateId, EndpointFailure,
-        Misfit, NoEndpoint, OverLimit, TypedError, cause,
+        AllParked, AttemptTimeout, BadAnswer, ChainMismatch, DeadlineExceeded, DuplicateId,
+        EndpointFailure, Misfit, NoEndpoint, OverLimit, RefusedTransaction, SharedError,
+        TypedError, UnverifiedAnswer, cause,
     },
 };
-use alloy_json_rpc::Id;
+use alloy_json_rpc::{ErrorPayload, Id};
 use alloy_transport::{TransportError, TransportErrorKind};
 use std::{error::Error, fmt, time::Duration};
 
@@ -60,6 +61,43 @@ fn every_typed_error_is_found_and_judged_in_the_depth() {
     is_found(|| NoEndpoint::Unknown(at()), Fault::InvalidRequest, true);
     is_found(|| AllParked::new(second), limited, false);
     is_found(|| OverLimit::new(second), limited, false);
+    is_found(|| ChainMismatch::new(1, 5), Fault::WrongChain, false);
+    let lost = Fault::Connection { maybe_sent: true };
+    is_found(|| UnverifiedAnswer::new(Some(Fault::Timeout)), lost, false);
+    is_found(|| RefusedTransaction::Unprotected, Fault::TxRejected, true);
+    is_found(|| RefusedTransaction::Unreadable, Fault::InvalidRequest, true);
+}
+
+#[test]
+fn a_shared_error_is_the_same_for_everyone() {
+    let text = "<html>".to_owned();
+    let unread = serde_json::from_str::<u64>(&text).unwrap_err();
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let payload = || ErrorPayload { code: -32005, message: "slow down".into(), data: None };
+    for error in [
+        TransportErrorKind::http_error(503, "later".to_owned()),
+        TransportErrorKind::http_error_with_retry_after(429, String::new(), Some(Duration::MAX)),
+        TransportErrorKind::backend_gone(),
+        TransportErrorKind::pubsub_unavailable(),
+        TransportErrorKind::missing_batch_response(Id::Number(7)),
+        TransportErrorKind::custom(refused),
+        TransportErrorKind::non_retryable(ChainMismatch::new(1, 5)),
+        AttemptTimeout::new(None).into_transport_error(),
+        TransportError::local_usage(DuplicateId::new(Id::Number(1))),
+        TransportError::deser_err(unread, text),
+        TransportError::ErrorResp(payload()),
+        TransportError::NullResp,
+        TransportError::UnsupportedFeature("blobs"),
+    ] {
+        let (fault, shown) = (Fault::of_error("eth_call", &error), error.to_string());
+        let shared = SharedError::new(error);
+        for copy in [shared.to_error(), SharedError::new(shared.to_error()).to_error()] {
+            assert_eq!(Fault::of_error("eth_call", &copy), fault, "{copy:?}");
+            assert_eq!(copy.to_string(), shown);
+        }
+    }
+    let shared = SharedError::new(AttemptTimeout::new(None).into_transport_error());
+    assert!(cause::<AttemptTimeout>(&shared.to_error()).is_some());
 }
 
 #[test]

@@ -66,7 +66,17 @@ impl Sighting {
     /// An error tells nothing, nor does what cannot be read, a pending block, or another block than
     /// was asked for.
     pub fn of(request: &SerializedRequest, response: &Response) -> Option<Self> {
-        let shape = match request.method() {
+        Self::read(request.method(), || BlockRef::of_request(request), response)
+    }
+
+    /// [`of`](Self::of) a request that was given away: of its method, and of the
+    /// [block](BlockRef::of_request) that it spoke of.
+    pub fn of_given(method: &str, asked: BlockRef, response: &Response) -> Option<Self> {
+        Self::read(method, || asked, response)
+    }
+
+    fn read(method: &str, asked: impl FnOnce() -> BlockRef, response: &Response) -> Option<Self> {
+        let shape = match method {
             "eth_blockNumber" => {
                 return quantity(response.payload.as_success()?.get()).map(Self::block_number);
             }
@@ -82,7 +92,7 @@ impl Sighting {
             Shape::Inside => return read_inside(text).map(Self::of_block),
             Shape::List => read_inside(text.strip_prefix('[')?)?,
         };
-        Self::as_asked(block, BlockRef::of_request(request))
+        Self::as_asked(block, asked())
     }
 
     fn as_asked(block: SightedBlock, asked: BlockRef) -> Option<Self> {
@@ -99,7 +109,7 @@ impl Sighting {
     }
 
     /// The highest block that it speaks of.
-    pub(super) fn top(&self) -> Option<u64> {
+    pub fn top(&self) -> Option<u64> {
         let block = self.block.map(|block| block.number);
         self.latest.max(self.safe).max(self.finalized).max(block)
     }
