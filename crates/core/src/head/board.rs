@@ -202,7 +202,9 @@ impl Board {
         let others = self.head_of_others(index, now);
         let Some((others, head)) = others.zip(standing.head.get()) else { return };
         let lag = standing.lag().min(others.saturating_sub(head));
-        standing.set_lag(lag, self.patience());
+        // Nobody lags by what he shows to have.
+        let patience = if standing.is_lagging() { self.patience() } else { u64::MAX };
+        standing.set_lag(lag, patience);
     }
 }
 
