@@ -5,7 +5,7 @@ use crate::{
     seat::Seat,
     snapshot::{as_milliseconds, as_text},
 };
-use alclad_core::{EndpointId, Fault, Health, Sighting};
+use alclad_core::{CallOptions, EndpointId, Fault, Health, Sighting};
 use alloy_json_rpc::{RequestPacket, Response, ResponsePacket, SerializedRequest};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -185,7 +185,10 @@ impl fmt::Display for Verification {
 
 async fn verify(seat: &Arc<Seat>) -> Verified {
     let begun = Instant::now();
-    let chain_id = ask::<String>(seat, &question("eth_chainId")).await.and_then(|id| quantity(&id));
+    let mut chain = question("eth_chainId");
+    // The endpoint itself, and not what a guard of its ring remembers.
+    chain.meta_mut().extensions_mut().insert(CallOptions::new().without_cache());
+    let chain_id = ask::<String>(seat, &chain).await.and_then(|id| quantity(&id));
     let latency = chain_id.is_ok().then(|| begun.elapsed());
     let (mut head, mut client) = (None, None);
     if chain_id.is_ok() {

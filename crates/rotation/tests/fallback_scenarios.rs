@@ -11,7 +11,8 @@
 //! | S16 | batches of transactions are made above alloy's provider |
 //! | S17 | there is no diagnosis over all nodes but `verify()`: `verification.rs` |
 //! | S23 | a pin is not a switch; what a call says that is pinned to a dead endpoint is in `failover.rs` |
-//! | S25, S26, S28 | which chain is expected is said to the chain guard, a layer of an endpoint: with its crate |
+//! | S25, S28 | an expected chain is given to the chain guard, a layer of every endpoint, which asks each once: `crates/chain-guard/tests/verification.rs` |
+//! | S26 | a guard cannot be told not to ask: there is no form in which it trusts an endpoint unseen |
 //! | S29, S30, S31 | `crates/rotation/src/endpoint/endpoints/tests.rs` |
 //! | S37 | every endpoint has a name here |
 //! | S38 to S41, S46, S50 | the classifier's table: `crates/core` |
