@@ -33,4 +33,4 @@ mod strategy;
 pub use strategy::{Candidate, Candidates, LeastLatency, Ordered, Strategy, WeightedRoundRobin};
 
 mod verification;
-pub use verification::{Disagreement, Unverified, Verification, Verified};
+pub use verification::{Disagreement, Unverified, Verification, Verified, verify};

@@ -1,12 +1,13 @@
 use crate::{
-    Rotation,
+    Endpoint, Rotation,
     call::Exchange,
     polling::question,
     seat::Seat,
     snapshot::{as_milliseconds, as_text},
 };
-use alclad_core::{CallOptions, EndpointId, Fault, Health, Sighting};
+use alclad_core::{CallOptions, EndpointId, Fault, Health, Sighting, UniqueIds};
 use alloy_json_rpc::{RequestPacket, Response, ResponsePacket, SerializedRequest};
+use alloy_transport::Transport;
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use thiserror::Error;
@@ -14,6 +15,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tower::Layer;
 
 /// How long an endpoint may take for each question.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,6 +77,16 @@ pub enum Disagreement {
     WrongChain(EndpointId),
 }
 
+/// [`Rotation::verify`] for a plain list of endpoints, before there is a rotation.
+pub async fn verify<T, L>(endpoints: impl IntoIterator<Item = Endpoint<T, L>>) -> Verification
+where
+    T: Transport,
+    L: Layer<UniqueIds<T>>,
+    L::Service: Transport + Clone,
+{
+    Rotation::builder().endpoints(endpoints).build().verify().await
+}
+
 // === impl Rotation ===
 
 impl Rotation {
@@ -89,7 +101,7 @@ impl Rotation {
         let mut asking = JoinSet::new();
         for (index, seat) in roster.seats.iter().enumerate() {
             let seat = Arc::clone(seat);
-            asking.spawn(async move { (index, verify(&seat).await) });
+            asking.spawn(async move { (index, who_is(&seat).await) });
         }
         let mut rows = asking.join_all().await;
         rows.sort_by_key(|(index, _)| *index);
@@ -183,7 +195,7 @@ impl fmt::Display for Verification {
     }
 }
 
-async fn verify(seat: &Arc<Seat>) -> Verified {
+async fn who_is(seat: &Arc<Seat>) -> Verified {
     let begun = Instant::now();
     let mut chain = question("eth_chainId");
     // The endpoint itself, and not what a guard of its ring remembers.

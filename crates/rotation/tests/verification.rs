@@ -140,3 +140,17 @@ async fn heads_are_those_of_the_verification() {
     assert_eq!(nodes.rotation.heads().latest(), Some(20));
     assert_eq!(nodes.head().await, 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_endpoints_is_verified_before_there_is_a_rotation() {
+    let nodes = Nodes::new();
+    nodes.nodes[1].set(Disruption::Dead);
+    let endpoint = |(label, node): (&str, &alclad_testkit::SimNode)| {
+        alclad_rotation::Endpoint::new(label, node.transport())
+    };
+    let endpoints: Vec<_> = ["a", "b", "c"].into_iter().zip(&nodes.nodes).map(endpoint).collect();
+    let verification = alclad_rotation::verify(endpoints.clone()).await;
+    assert_eq!(verification.chain_id(), Ok(1));
+    let silent: Vec<_> = verification.unverified().map(|(endpoint, _)| endpoint.as_str()).collect();
+    assert_eq!(silent, ["b"]);
+}

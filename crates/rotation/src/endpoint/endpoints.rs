@@ -31,6 +31,7 @@ const MARK: &str = "mev+";
 /// assert_eq!(error, "word 2 has no scheme: a URL begins with http:// or https://");
 /// # Ok::<_, alclad_rotation::BadEndpoints>(())
 /// ```
+#[derive(Clone)]
 pub struct Endpoints(Vec<Endpoint<HttpTransport>>);
 
 // === impl Endpoints ===

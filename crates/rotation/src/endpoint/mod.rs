@@ -23,6 +23,7 @@ use tower::{
 ///
 /// The first added layer is the outermost. The types of the layers are kept until the rotation
 /// takes the endpoint.
+#[derive(Clone)]
 pub struct Endpoint<T, L = Identity> {
     id: EndpointId,
     transport: T,
