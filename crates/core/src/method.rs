@@ -72,6 +72,7 @@ pub struct Method {
     /// Whether its answer tells something of its endpoint's chain; see
     /// [`Sighting`](crate::Sighting).
     pub shows_block: bool,
+    sends: bool,
 }
 
 impl Method {
@@ -87,6 +88,7 @@ impl Method {
         match find(name) {
             Some(index) => &TABLE[index],
             None if looks_like_subscription(name) => &OTHER_SUBSCRIPTION,
+            None if looks_like_send(name) => &OTHER_SEND,
             None if looks_like_write(name) => &OTHER_WRITE,
             None if looks_like_read(name) => &OTHER_READ,
             None => &OPAQUE,
@@ -94,8 +96,8 @@ impl Method {
     }
 
     /// Whether it hands a transaction, or what becomes one, to the network.
-    pub fn is_send(&self) -> bool {
-        self.kind == Kind::Write && self.name.starts_with("eth_send")
+    pub const fn is_send(&self) -> bool {
+        self.sends
     }
 
     /// Its place among all rows, of which there are [`ROWS`](Self::ROWS): for what is counted per
@@ -133,6 +135,7 @@ impl Method {
             batched: true,
             cached: true,
             shows_block: false,
+            sends: false,
         }
     }
 
@@ -156,6 +159,7 @@ impl Method {
             batched: false,
             cached: false,
             shows_block: false,
+            sends: false,
         }
     }
 
@@ -165,6 +169,10 @@ impl Method {
 
     const fn write(name: &'static str) -> Self {
         Self::exclusive(name, Kind::Write, Replay::Never)
+    }
+
+    const fn send(name: &'static str) -> Self {
+        Self { sends: true, ..Self::write(name) }
     }
 
     const fn filter(name: &'static str) -> Self {
@@ -207,6 +215,7 @@ const OTHER_READ: Method =
     Method { cached: false, null_is_answer: true, ..Method::read("other", BlockArgument::None) };
 const OTHER_SUBSCRIPTION: Method = Method::subscription("other");
 const OTHER_WRITE: Method = Method::write("other");
+const OTHER_SEND: Method = Method { sends: true, ..OTHER_WRITE };
 const OPAQUE: Method = Method::exclusive("other", Kind::Opaque, Replay::IfNotExecuted);
 
 /// Namespaces whose every method changes the node or its chain.
@@ -220,6 +229,15 @@ const READ_VERBS: &[&str] = &["get", "estimate", "trace", "simulate", "resolve"]
 
 fn looks_like_subscription(name: &str) -> bool {
     matches!(name.split_once('_'), Some((_, "subscribe" | "unsubscribe")))
+}
+
+/// What is sent, and what takes back what was sent: where transactions are private, it is too.
+fn looks_like_send(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(namespace, verb)| {
+        matches!(namespace, "eth" | "mev" | "flashbots" | "bundler" | "zks" | "klay" | "bor")
+            && ["send", "submit", "cancel"].iter().any(|s| verb.starts_with(s))
+            || verb.starts_with("send")
+    })
 }
 
 fn looks_like_write(name: &str) -> bool {
@@ -266,7 +284,7 @@ const TABLE: &[Method] = &[
     Method::local("txpool_status"),
     Method::read("eth_feeHistory", At(1)),
     Method::read("eth_getBalance", At(1)),
-    Method::write("eth_sendBundle"),
+    Method::send("eth_sendBundle"),
     Method::read("eth_simulateV1", At(1)),
     Method::read("trace_callMany", At(1)),
     Method::local("txpool_content"),
@@ -287,7 +305,7 @@ const TABLE: &[Method] = &[
     Method::local("web3_clientVersion"),
     Method::read("eth_getHeaderByHash", HashAt(0)).showing_block(),
     Method::local("eth_protocolVersion"),
-    Method::write("eth_sendTransaction"),
+    Method::send("eth_sendTransaction"),
     Method::write("eth_signTransaction"),
     Method::filter("eth_uninstallFilter"),
     Method::read("debug_getRawReceipts", At(0)),
@@ -298,10 +316,10 @@ const TABLE: &[Method] = &[
     Method::filter("eth_getFilterChanges"),
     Method::write("eth_signTypedData_v4"),
     Method::read("eth_getHeaderByNumber", At(0)).showing_block(),
-    Method::write("eth_sendUserOperation"),
+    Method::send("eth_sendUserOperation"),
     Method::read("debug_traceBlockByHash", HashAt(0)),
     Method::read("debug_traceTransaction", NoBlock),
-    Method::exclusive("eth_sendRawTransaction", Kind::Write, Replay::ByHash),
+    Method { replay: Replay::ByHash, ..Method::send("eth_sendRawTransaction") },
     Method::read("debug_getRawTransaction", NoBlock),
     Method::read("eth_getTransactionCount", At(1)),
     Method::read("trace_replayTransaction", NoBlock),
@@ -309,8 +327,8 @@ const TABLE: &[Method] = &[
     Method::read("eth_getTransactionByHash", NoBlock).showing_block(),
     Method::moving("eth_maxPriorityFeePerGas"),
     Method::read("eth_getTransactionReceipt", NoBlock).showing_block(),
-    Method::write("eth_sendPrivateTransaction"),
-    Method::write("eth_sendRawTransactionSync"),
+    Method::send("eth_sendPrivateTransaction"),
+    Method::send("eth_sendRawTransactionSync"),
     Method::read("eth_getRawTransactionByHash", NoBlock),
     Method::read("eth_getUncleCountByBlockHash", HashAt(0)),
     Method::read("trace_replayBlockTransactions", At(0)),
@@ -318,7 +336,7 @@ const TABLE: &[Method] = &[
     Method::read("eth_getUncleByBlockHashAndIndex", HashAt(0)),
     Method::filter("eth_newPendingTransactionFilter"),
     Method::read("eth_getUncleByBlockNumberAndIndex", At(0)),
-    Method::write("eth_sendRawTransactionConditional"),
+    Method::send("eth_sendRawTransactionConditional"),
     Method::read("eth_getBlockTransactionCountByHash", HashAt(0)),
     Method::moving("eth_getTransactionBySenderAndNonce"),
     Method::read("eth_getBlockTransactionCountByNumber", At(0)),
@@ -369,6 +387,24 @@ mod tests {
         assert!(method.may_replay(&Fault::Unauthorized));
         assert!(!method.may_replay(&Fault::Connection { maybe_sent: true }));
         assert!(!method.may_replay(&Fault::Timeout));
+    }
+
+    #[test]
+    fn what_is_sent_is_a_send_whatever_the_vendor_calls_it() {
+        for name in [
+            "eth_sendRawTransaction",
+            "eth_sendTransaction",
+            "eth_sendBundle",
+            "eth_sendPrivateRawTransaction",
+            "eth_cancelBundle",
+            "mev_sendBundle",
+            "foo_sendRawTransaction",
+        ] {
+            assert!(Method::of(name).is_send(), "{name}");
+        }
+        for name in ["eth_getTransactionCount", "evm_mine", "anvil_setBalance", "eth_call", "x"] {
+            assert!(!Method::of(name).is_send(), "{name}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@ use crate::{
     call::{Hedging, Route},
     filters::Filters,
     freshness::{Freshness, Wanted},
-    polling::{interval, look_at},
+    polling::{interval, look_at, question},
     seat::Seat,
     strategy::{Candidate, Candidates},
 };
@@ -95,7 +95,8 @@ impl Roster {
         }
         let silent = |seat: &&Arc<Seat>| seat.lookout.age().is_none_or(|age| age >= interval / 2);
         for seat in self.seats.iter().filter(|seat| seat.lookout.is_lagging() || silent(seat)) {
-            if self.shared.spare.withdraw() {
+            let may_be_asked = seat.may_be_looked_at(&question("eth_blockNumber")).is_some();
+            if may_be_asked && self.shared.spare.withdraw() {
                 runtime.spawn(look_at(Arc::clone(seat)));
             }
         }
@@ -103,7 +104,7 @@ impl Roster {
 
     /// Whether this endpoint is there for this method.
     pub(crate) fn may_serve(&self, seat: &Seat, method: &Method) -> bool {
-        seat.is_enabled() && self.has_role_for(seat, method)
+        seat.is_usable() && self.has_role_for(seat, method)
     }
 
     fn has_role_for(&self, seat: &Seat, method: &Method) -> bool {

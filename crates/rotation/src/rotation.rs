@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
+use tokio::time::timeout_at;
 use tower::{Layer, Service};
 
 /// One transport over many endpoints, and the handle to look at it and to change it.
@@ -85,14 +86,15 @@ impl Rotation {
         L::Service: Transport + Clone,
     {
         let mut parts = endpoint.into_parts();
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let roster = self.roster.load();
         parts.id = unique(parts.id, |id| roster.position(id).is_some());
         let number = roster.seats.iter().map(|seat| seat.number + 1).max();
         let heads = &roster.shared.freshness.heads;
         let seat = Arc::new(Seat::new(parts, number.unwrap_or_default(), heads));
-        tracing::info!(endpoint = %seat.id, "endpoint added");
         self.change(|seats| seats.push(Arc::clone(&seat)));
+        drop(one_at_a_time);
+        tracing::info!(endpoint = %seat.id, "endpoint added");
         seat.id.clone()
     }
 
@@ -188,8 +190,12 @@ impl Service<RequestPacket> for Rotation {
         match &self.polling {
             Some(polling) if !polling.has_looked() => {
                 let (polling, roster) = (Arc::clone(polling), Arc::clone(&self.roster));
+                let deadline = CallOptions::deadline_of(&packet);
                 Box::pin(async move {
-                    polling.look(&roster).await;
+                    match deadline {
+                        Some(deadline) => drop(timeout_at(deadline, polling.look(&roster)).await),
+                        None => polling.look(&roster).await,
+                    }
                     ask(roster.load(), packet).await
                 })
             }

@@ -94,8 +94,9 @@ impl Rotation {
     /// head and its software: to be looked at before the first call.
     ///
     /// Each may take 10 s per question. What was known of heads until now is forgotten, and what
-    /// they say is taken for it. An endpoint that is not on the chain that most others serve is
-    /// not used for a minute.
+    /// they say is taken for it. An endpoint that is not on the chain that more than half of them
+    /// serve is not asked until a later verification finds it there; if no chain has more than half,
+    /// none is left out. What becomes of an endpoint later, only a chain guard in its ring sees.
     pub async fn verify(&self) -> Verification {
         let roster = self.roster.load_full();
         let mut asking = JoinSet::new();
@@ -112,11 +113,15 @@ impl Rotation {
         for (seat, row) in roster.seats.iter().zip(&verification.endpoints) {
             match (row.chain_id, majority) {
                 (Ok(chain), Some(majority)) if chain != majority => {
+                    seat.is_on_wrong_chain(true);
                     let (age, requests) = (seat.circuit.age(), seat.load.requests());
                     seat.circuit.fail(Fault::WrongChain, Health::Quarantine, age, requests);
                 }
                 (Ok(_), _) => {
-                    seat.circuit.end_quarantine();
+                    if majority.is_some() {
+                        seat.is_on_wrong_chain(false);
+                        seat.circuit.end_quarantine();
+                    }
                     seat.lookout.confirm();
                     row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
                 }

@@ -214,3 +214,21 @@ async fn a_single_endpoint_that_goes_back_is_believed_after_a_minute() {
     sleep(secs(61)).await;
     assert_eq!(head().await, 17);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_head_beyond_all_heads_is_not_believed() {
+    let nodes = Nodes::new();
+    nodes.show_heads().await;
+    let nonsense = alclad_testkit::answer(1, "0xffffffffffffffff");
+    let (transport, mut upstream) = alclad_testkit::mock();
+    let endpoint = alclad_rotation::Endpoint::new("nonsense", transport).with_tier(0);
+    let rotation = in_order()
+        .endpoint(endpoint)
+        .endpoint(alclad_rotation::Endpoint::new("b", nodes.nodes[1].transport()))
+        .build();
+    let asked = rotation.clone().oneshot(single(request(1, "eth_blockNumber", ())));
+    let asked = tokio::spawn(asked);
+    upstream.expect(&[(1, "eth_blockNumber")]).await.answer(nonsense);
+    let answer = asked.await.expect("no panic").expect("b has a head");
+    assert_eq!(value(&answer.responses()[0]), json!("0x14"));
+}

@@ -154,3 +154,20 @@ async fn a_list_of_endpoints_is_verified_before_there_is_a_rotation() {
     let silent: Vec<_> = verification.unverified().map(|(endpoint, _)| endpoint.as_str()).collect();
     assert_eq!(silent, ["b"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_of_another_chain_stays_out_until_it_is_verified_again() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].set(Disruption::WrongChain(nodes.chain.twin(137)));
+    nodes.rotation.verify().await;
+    let asked = nodes.nodes[0].total_calls();
+    for _ in 0..10 {
+        advance(secs(61)).await;
+        nodes.read_well().await;
+    }
+    assert_eq!(nodes.nodes[0].total_calls(), asked);
+    nodes.nodes[0].clear();
+    nodes.rotation.verify().await;
+    nodes.read_well().await;
+    assert!(nodes.nodes[0].calls("eth_getBalance") > 0);
+}

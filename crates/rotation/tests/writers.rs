@@ -222,3 +222,34 @@ async fn a_send_that_may_not_be_repeated_goes_to_one() {
     once.scope(nodes.submit(&transfer(0).0)).await.expect_err("a is dead");
     assert_eq!(nodes.sends(), [0, 0, 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_vendor_calls_a_send_is_one_and_no_public_endpoint_sees_it() {
+    let nodes = dressed(in_order(), |label, endpoint| match label {
+        "c" => endpoint.with_role(Role::Write),
+        _ => endpoint,
+    });
+    for method in ["eth_sendPrivateRawTransaction", "mev_sendBundle", "eth_cancelBundle"] {
+        let _ = nodes.try_ask(method, json!([{}])).await;
+        assert_eq!(nodes.calls_of(method), [0, 0, 1], "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_failed_is_tried_again_with_transactions_and_heals() {
+    let nodes = dressed(in_order(), |label, endpoint| match label {
+        "a" => endpoint,
+        _ => endpoint.with_role(Role::Write),
+    });
+    nodes.nodes[1].set(Disruption::Dead);
+    for nonce in 0..5 {
+        nodes.submit(&transfer(nonce).0).await.expect("c accepts it");
+    }
+    assert!(matches!(nodes.state(1), EndpointState::Open { .. }));
+    nodes.nodes[1].clear();
+    sleep(secs(2)).await;
+    for nonce in 5..9 {
+        nodes.submit(&transfer(nonce).0).await.expect("it is accepted");
+    }
+    assert_eq!(nodes.state(1), EndpointState::Closed);
+}

@@ -42,7 +42,10 @@ impl Board {
     ) -> (Seen, Vec<Orphan>) {
         let nothing = (Seen::Ordinary, Vec::new());
         let Some(index) = self.find(standing) else { return nothing };
-        let Some(top) = sighting.top().filter(|top| *top != u64::MAX) else { return nothing };
+        let Some(top) = sighting.top() else { return nothing };
+        if top == u64::MAX {
+            return (Seen::FarAhead, Vec::new());
+        }
         let now = Instant::now();
         let (reach, leap) = (self.reach(index), self.leap(now));
         let far = top > reach.saturating_add(leap);

@@ -74,21 +74,32 @@ impl Call {
             Sends::Some(count) => count.get(),
             Sends::All => self.roster.seats.len(),
         };
-        let members: Indices = members
-            .iter()
-            .copied()
-            .filter(|index| self.members[*index].question().name() == SEND_RAW_TRANSACTION)
-            .collect();
         for _ in 1..most {
             let Some(request) = self.members[members[0]].question().request() else { return };
             match self.routes[members[0]].next(&Asked::of(request), &self.roster) {
                 Next::Ask(pick) if pick.standing != Standing::Trouble => {
-                    let leg = self.send(pick, members.clone());
+                    let members = self.sends_that_go_to(members, pick.seat);
+                    let leg = self.send(pick, members);
                     self.legs.push(leg);
                 }
                 _ => return,
             }
         }
+    }
+
+    /// Of these members the first, and the other sends that may go where it goes.
+    fn sends_that_go_to(&self, members: &[usize], seat: usize) -> Indices {
+        let may_go = |index: &usize| {
+            let question = self.members[*index].question();
+            let once = question.options().is_some_and(|options| options.no_retry);
+            let request = question.request().filter(|_| !once);
+            question.name() == SEND_RAW_TRANSACTION
+                && request.is_some_and(|request| {
+                    self.routes[*index].goes_to(&Asked::of(request), &self.roster, seat)
+                })
+        };
+        let others = members[1..].iter().copied().filter(may_go);
+        std::iter::once(members[0]).chain(others).collect()
     }
 
     /// A transaction that no endpoint has said to accept may have arrived all the same, also where

@@ -1,4 +1,10 @@
-use crate::{call::doubt::Doubt, call::survey::Survey, roster::Roster, seat::circuit::Probe};
+use crate::{
+    Role,
+    call::doubt::Doubt,
+    call::survey::Survey,
+    roster::Roster,
+    seat::{Seat, circuit::Probe},
+};
 use alclad_core::{CallOptions, EndpointId, Fault, Kind, Method, Replay, error::NoEndpoint};
 use alloy_json_rpc::{Response, SerializedRequest};
 use smallvec::SmallVec;
@@ -120,9 +126,15 @@ impl Route {
         allowed && roster.may_serve(seat, method) && !self.asked.contains(&index)
     }
 
-    /// Only what can be asked again elsewhere tries out an endpoint in trouble.
-    pub(crate) fn may_probe(&self, method: &Method) -> bool {
-        method.replay == Replay::Freely && self.doubt.is_none()
+    /// Only what can be asked again elsewhere tries out an endpoint in trouble. One that is there
+    /// for transactions alone is tried out with those.
+    pub(crate) fn may_probe(&self, method: &Method, seat: &Seat) -> bool {
+        let may_replay = match method.replay {
+            Replay::Freely => true,
+            Replay::ByHash => seat.role == Role::Write,
+            _ => false,
+        };
+        may_replay && self.doubt.is_none()
     }
 
     /// Whether both members have been to the same endpoints, for the same reason.

@@ -42,7 +42,7 @@ impl Survey {
             if survey.has_found() {
                 return survey;
             }
-            survey = Self::default();
+            survey = Self { is_partial, ..Self::default() };
         }
         let mut tier = None;
         for (index, seat) in roster.seats.iter().enumerate() {
@@ -107,7 +107,7 @@ impl Survey {
                     self.behind = Some((index, seat.lookout.lag()));
                 }
             }
-            Access::Probe(probe) if self.probe.is_none() && route.may_probe(asked.method) => {
+            Access::Probe(probe) if self.probe.is_none() && route.may_probe(asked.method, seat) => {
                 self.probe = Some((index, probe));
             }
             Access::Parked(left) => self.park(left),

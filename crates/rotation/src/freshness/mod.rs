@@ -105,8 +105,9 @@ impl Freshness {
             return true;
         }
         *below = None;
-        tracing::warn!(from = floor, to = served, "the chain has gone back");
+        drop(below);
         self.floor.store(served, Relaxed);
+        tracing::warn!(from = floor, to = served, "the chain has gone back");
         head < served
     }
 
@@ -174,13 +175,12 @@ impl Freshness {
             BlockRef::None => Existence::Unlikely,
             _ => Existence::Likely,
         };
-        let is_settled = existence != Existence::Likely
-            && BlockRef::of_request(request) == BlockRef::None
-            || existence == Existence::Unlikely;
+        let is_height = matches!(BlockRef::of_request(request), BlockRef::Number(_));
+        let may_settle = existence != Existence::Certain || !is_height;
         let confirmed = lock(&self.nulls).get(&key(request)).is_some_and(|(head, at)| {
             *head == self.heads.latest() && at.elapsed() < self.heads.block_time()
         });
-        (!(is_settled && confirmed)).then_some(existence)
+        (!(may_settle && confirmed)).then_some(existence)
     }
 
     /// Whether the transaction that is looked up was sent, or seen in a block.

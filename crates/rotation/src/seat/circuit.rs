@@ -78,6 +78,12 @@ struct Window {
     failures: u64,
 }
 
+/// What is told of a circuit.
+enum Change {
+    Closed,
+    LeftAlone { name: &'static str, wait: Duration, fault: Fault },
+}
+
 /// May this endpoint be asked?
 pub(crate) enum Access {
     Free,
@@ -150,53 +156,59 @@ impl Circuit {
         let mut record = self.record();
         record.strikes = 0;
         let waiting = !self.left().is_zero();
-        match self.state.load(Relaxed) {
-            CLOSED => self.marked.store(false, Relaxed),
-            PARKED if !waiting => self.close(&mut record),
+        let change = match self.state.load(Relaxed) {
+            CLOSED => {
+                self.marked.store(false, Relaxed);
+                None
+            }
+            PARKED if !waiting => Some(self.close(&mut record)),
             // An endpoint that was asked as a last resort is not healed before its time.
-            _ if waiting => {}
+            _ if waiting => None,
             _ => {
                 record.probes += 1;
-                if record.probes >= PROBES {
-                    self.close(&mut record);
-                }
+                (record.probes >= PROBES).then(|| self.close(&mut record))
             }
-        }
+        };
+        drop(record);
+        self.tell(change);
     }
 
     /// An attempt begun at this age ended in this fault, which says this about the endpoint;
     /// `requests` is how many it has been sent in all.
     pub(crate) fn fail(&self, fault: Fault, health: Health, age: u32, requests: u64) {
         let mut record = self.record();
-        record.fault = Some(fault);
         self.marked.store(true, Relaxed);
-        match health {
-            Health::Failure if age == self.age() => self.strike(&mut record, requests),
+        let change = match health {
+            Health::Failure if age == self.age() => self.strike(&mut record, requests, fault),
             Health::Park(hint) => self.park(&mut record, hint, fault),
-            Health::ParkLong => self.enter(REFUSED, "parked", PARK_LONG, fault),
-            Health::Quarantine => self.enter(REFUSED, "quarantined", QUARANTINE, fault),
-            _ => {}
-        }
+            Health::ParkLong => self.enter(&mut record, REFUSED, "parked", PARK_LONG, fault),
+            Health::Quarantine => {
+                self.enter(&mut record, REFUSED, "quarantined", QUARANTINE, fault)
+            }
+            _ => None,
+        };
+        drop(record);
+        self.tell(change);
     }
 
-    fn strike(&self, record: &mut Record, requests: u64) {
+    fn strike(&self, record: &mut Record, requests: u64, fault: Fault) -> Option<Change> {
+        record.fault = Some(fault);
         record.strikes = record.strikes.saturating_add(1);
         record.probes = 0;
         let (state, waiting) = (self.state.load(Relaxed), !self.left().is_zero());
         let half_open = matches!(state, OPEN | REFUSED) && !waiting;
         let too_many = record.strikes >= STRIKES || record.too_large_a_share(requests);
         // While it is left alone, last resorts do not make it longer.
-        if half_open || (too_many && !waiting) {
-            record.cooldowns = record.cooldowns.saturating_add(1);
-            record.window = None;
-            let wait = doubled(COOLDOWN, record.cooldowns).min(MAX_COOLDOWN);
-            if let Some(fault) = record.fault {
-                self.enter(OPEN, "open", wait, fault);
-            }
+        if !half_open && (!too_many || waiting) {
+            return None;
         }
+        record.cooldowns = record.cooldowns.saturating_add(1);
+        record.window = None;
+        let wait = doubled(COOLDOWN, record.cooldowns).min(MAX_COOLDOWN);
+        self.enter(record, OPEN, "open", wait, fault)
     }
 
-    fn park(&self, record: &mut Record, hint: Option<Duration>, fault: Fault) {
+    fn park(&self, record: &mut Record, hint: Option<Duration>, fault: Fault) -> Option<Change> {
         let parked = self.state.load(Relaxed) == PARKED && !self.left().is_zero();
         // Calls that were in flight together are refused together: that is one refusal.
         if !parked {
@@ -207,35 +219,51 @@ impl Circuit {
             Some(hint) => hint.min(MAX_HINT),
             None => doubled(PARK, record.parks.max(1)).min(MAX_PARK),
         };
-        self.enter(PARKED, "parked", wait, fault);
+        self.enter(record, PARKED, "parked", wait, fault)
     }
 
     /// Leaves it alone for so long, unless it is left alone for longer already.
-    fn enter(&self, state: u8, name: &'static str, wait: Duration, fault: Fault) {
+    fn enter(
+        &self,
+        record: &mut Record,
+        state: u8,
+        name: &'static str,
+        wait: Duration,
+        fault: Fault,
+    ) -> Option<Change> {
         let until = self.at(wait);
         if until <= self.until.fetch_max(until, Relaxed) && !self.left().is_zero() {
-            return;
+            return None;
         }
+        record.fault = Some(fault);
         self.until.store(until, Relaxed);
         self.age.fetch_add(1, Relaxed);
         let before = self.state.swap(state, AcqRel);
-        if before != state {
-            tracing::warn!(endpoint = %self.id, %fault, state = name, ?wait, "endpoint left alone");
-            self.count(name);
-        }
+        (before != state).then_some(Change::LeftAlone { name, wait, fault })
     }
 
-    fn close(&self, record: &mut Record) {
+    fn close(&self, record: &mut Record) -> Change {
         *record = Record::default();
         self.until.store(0, Relaxed);
         self.closed.store(self.at(Duration::ZERO), Relaxed);
         self.state.store(CLOSED, Release);
         self.marked.store(false, Relaxed);
-        tracing::info!(endpoint = %self.id, state = "closed", "endpoint serves again");
-        self.count("closed");
+        Change::Closed
     }
 
-    fn count(&self, state: &'static str) {
+    /// To be called without the lock: who listens may ask for a snapshot.
+    fn tell(&self, change: Option<Change>) {
+        let state = match change {
+            None => return,
+            Some(Change::Closed) => {
+                tracing::info!(endpoint = %self.id, state = "closed", "endpoint serves again");
+                "closed"
+            }
+            Some(Change::LeftAlone { name, wait, fault }) => {
+                tracing::warn!(endpoint = %self.id, %fault, state = name, ?wait, "endpoint left alone");
+                name
+            }
+        };
         let endpoint = self.id.to_string();
         metrics::counter!(names::HEALTH_TRANSITIONS, names::ENDPOINT => endpoint, names::STATE => state)
             .increment(1);
@@ -244,9 +272,11 @@ impl Circuit {
     /// It is on the right chain after all.
     pub(crate) fn end_quarantine(&self) {
         let mut record = self.record();
-        if record.fault == Some(Fault::WrongChain) && self.state.load(Relaxed) == REFUSED {
-            self.close(&mut record);
-        }
+        let is_quarantined =
+            record.fault == Some(Fault::WrongChain) && self.state.load(Relaxed) == REFUSED;
+        let change = is_quarantined.then(|| self.close(&mut record));
+        drop(record);
+        self.tell(change);
     }
 
     /// For how long it wants to be left alone, if it does.
@@ -258,9 +288,9 @@ impl Circuit {
     /// Forgets all that went wrong.
     pub(crate) fn reset(&self) {
         let mut record = self.record();
-        if self.state.load(Relaxed) != CLOSED {
-            self.close(&mut record);
-        }
+        let change = (self.state.load(Relaxed) != CLOSED).then(|| self.close(&mut record));
+        drop(record);
+        self.tell(change);
     }
 
     pub(crate) fn snapshot(&self) -> EndpointState {

@@ -17,6 +17,8 @@ const REFUTED: u32 = 3;
 const REFUTED_FOR: Duration = Duration::from_secs(60);
 /// So many methods are remembered per endpoint; past them, nothing is.
 const METHODS: usize = 64;
+/// No method of any vendor has a longer name.
+const LONGEST: usize = 64;
 
 /// The methods for which an endpoint is not asked while another one is there.
 #[derive(Default)]
@@ -77,7 +79,12 @@ impl Methods {
 
     fn update(&self, method: &str, change: impl FnOnce(&mut Flaw)) {
         let mut known = self.lock();
-        if known.len() < METHODS || known.contains_key(method) {
+        if known.len() >= METHODS {
+            let now = Instant::now();
+            known.retain(|_, flaw| flaw.until > now);
+        }
+        let has_room = known.len() < METHODS && method.len() <= LONGEST;
+        if has_room || known.contains_key(method) {
             let fresh = || Flaw { refuted: 0, until: Instant::now() };
             change(known.entry(method.to_owned()).or_insert_with(fresh));
             self.any.store(true, Relaxed);

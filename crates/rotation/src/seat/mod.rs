@@ -40,6 +40,7 @@ pub(crate) struct Seat {
     pub(crate) methods: Methods,
     weight: AtomicU32,
     enabled: AtomicBool,
+    wrong_chain: AtomicBool,
     target: Box<dyn Target>,
     limiters: Vec<Arc<dyn Headroom>>,
     hedges: AtomicU64,
@@ -64,6 +65,7 @@ impl Seat {
             methods: Methods::default(),
             weight: AtomicU32::new(weight),
             enabled: AtomicBool::new(true),
+            wrong_chain: AtomicBool::new(false),
             target,
             limiters,
             hedges: AtomicU64::new(0),
@@ -87,6 +89,16 @@ impl Seat {
 
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled.load(Relaxed)
+    }
+
+    /// Switched on, and not known to serve another chain.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.is_enabled() && !self.wrong_chain.load(Relaxed)
+    }
+
+    /// It was found to serve another chain than most, or the same.
+    pub(crate) fn is_on_wrong_chain(&self, wrong: bool) {
+        self.wrong_chain.store(wrong, Relaxed);
     }
 
     pub(crate) fn enable(&self, enabled: bool) {
@@ -141,7 +153,7 @@ impl Seat {
 
     /// Whether the rotation may ask it for its own ends, and the probe to do so if it is half open.
     pub(crate) fn may_be_looked_at(&self, request: &SerializedRequest) -> Option<Option<Probe>> {
-        let reads = self.is_enabled() && self.role != Role::Write;
+        let reads = self.is_usable() && self.role != Role::Write;
         if !reads || !self.free_in(slice::from_ref(request)).is_zero() {
             return None;
         }
