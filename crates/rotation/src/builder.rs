@@ -18,7 +18,7 @@ use tower::Layer;
 const SPARE_SHARE: f64 = 0.05;
 /// What they may add at once, after a quiet time.
 const SPARE_RESERVE: u32 = 20;
-/// How long one attempt may take, if nobody says: alclad's timeout layer has the same default.
+/// How long one attempt may take, if nobody says.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Puts a [`Rotation`] together.
@@ -85,8 +85,8 @@ impl RotationBuilder {
         self
     }
 
-    /// How long one attempt may take in the endpoints' rings; by default 10 s, as in alclad's
-    /// timeout layer. A call is hedged at the latest after half of it.
+    /// How long one attempt may take in the endpoints' rings; by default 10 s. Say here what your
+    /// timeout layers say: a call that is hedged is hedged after half of it at the latest.
     #[must_use]
     pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
@@ -104,7 +104,8 @@ impl RotationBuilder {
     /// time, unless its answers have told it anyway. So it is known from the beginning who lags,
     /// also of those that are not asked otherwise.
     ///
-    /// The first calls wait for it, at most a second. The task that asks ends with the rotation.
+    /// The first calls wait for it, at most a second. The task that asks runs in the runtime of the
+    /// first call, and ends with that or with the rotation.
     #[must_use]
     pub const fn with_head_polling(mut self) -> Self {
         self.polled = true;

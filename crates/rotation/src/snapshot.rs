@@ -22,7 +22,7 @@ pub struct EndpointSnapshot {
     pub enabled: bool,
     /// Whether it is healthy.
     pub state: EndpointState,
-    /// How many packets it was sent.
+    /// How many packets it was sent, the rotation's own questions included.
     pub requests: u64,
     /// How many of them have no answer yet.
     pub in_flight: u64,
@@ -74,7 +74,7 @@ pub enum EndpointState {
         #[serde(serialize_with = "name")]
         fault: Option<Fault>,
     },
-    /// It asked to be left alone, or refuses to serve us.
+    /// It asked to be left alone, refuses to serve us, or serves another chain.
     Parked {
         /// Until it is asked again.
         #[serde(rename = "left_ms", serialize_with = "left_as_milliseconds")]
