@@ -17,7 +17,9 @@ async fn alclad_gives_right_answers_throughout_the_script() {
     let seen = format!("ALCLAD_SEED={}, {:#?}", arguments.seed, rotation.snapshot());
     assert_eq!(score.first_miss, None, "{seen}");
     assert_eq!((score.wrong, score.failed), (0, 0), "{seen}");
-    assert!(score.upstream.unwrap() * 10 <= score.calls() * 11, "{seen}");
+    // A fifth of the script's length has its faults five times as dense.
+    let (upstream, calls) = (score.upstream.unwrap(), score.calls());
+    assert!(upstream * 5 <= calls * 6, "{upstream} for {calls}, {seen}");
 }
 
 #[tokio::test]

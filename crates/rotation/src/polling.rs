@@ -1,4 +1,9 @@
-use crate::{call::Exchange, roster::Roster, seat::Seat};
+use crate::{
+    call::{Exchange, PATIENCE},
+    freshness::BLOCK_NUMBER,
+    roster::Roster,
+    seat::Seat,
+};
 use alclad_core::Sighting;
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, SerializedRequest};
 use arc_swap::ArcSwap;
@@ -11,9 +16,6 @@ use tokio::{sync::OnceCell, task::JoinSet, time};
 /// Between two looks at the endpoints' heads there is a block, but at least and at most so long.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long an endpoint may take to say where it is.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long the first calls wait for the endpoints to say where they are.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
@@ -63,7 +65,7 @@ pub(crate) fn interval(roster: &Roster) -> Duration {
 
 /// Asks an endpoint for its head, if it may be asked now.
 pub(crate) async fn look_at(seat: Arc<Seat>) {
-    let request = question("eth_blockNumber");
+    let request = question(BLOCK_NUMBER);
     let Some(probe) = seat.may_be_looked_at(&request) else { return };
     let mut exchange = Exchange::begin(&seat, RequestPacket::Single(request.clone()), probe);
     let ended = time::timeout(PATIENCE, &mut exchange).await.ok();

@@ -2,7 +2,7 @@ use crate::{
     Role, Sends, Strategy,
     call::{Hedging, Route},
     filters::Filters,
-    freshness::{Freshness, Wanted},
+    freshness::{BLOCK_NUMBER, Freshness, Wanted},
     polling::{interval, look_at, question},
     seat::Seat,
     strategy::{Candidate, Candidates},
@@ -87,15 +87,18 @@ impl Roster {
     /// up: now and then it is asked for its head, and so are those that it is compared with, if
     /// they have not shown theirs.
     fn look_at_the_late(&self) {
-        let interval = interval(self);
         let late = || self.seats.iter().filter(|seat| seat.lookout.is_lagging());
-        let Ok(runtime) = Handle::try_current() else { return };
+        // Mostly nobody lags, and then nothing is locked.
+        if late().next().is_none() {
+            return;
+        }
+        let (interval, Ok(runtime)) = (interval(self), Handle::try_current()) else { return };
         if late().filter(|seat| seat.is_due(interval)).count() == 0 {
             return;
         }
         let silent = |seat: &&Arc<Seat>| seat.lookout.age().is_none_or(|age| age >= interval / 2);
         for seat in self.seats.iter().filter(|seat| seat.lookout.is_lagging() || silent(seat)) {
-            let may_be_asked = seat.may_be_looked_at(&question("eth_blockNumber")).is_some();
+            let may_be_asked = seat.may_be_looked_at(&question(BLOCK_NUMBER)).is_some();
             if may_be_asked && self.shared.spare.withdraw() {
                 runtime.spawn(look_at(Arc::clone(seat)));
             }

@@ -1,6 +1,7 @@
 use crate::{
     Endpoint, Rotation,
-    call::Exchange,
+    call::{Exchange, PATIENCE},
+    freshness::BLOCK_NUMBER,
     polling::question,
     seat::Seat,
     snapshot::{as_milliseconds, as_text},
@@ -16,9 +17,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tower::Layer;
-
-/// How long an endpoint may take for each question.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every endpoint said when it was asked who it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,13 +111,12 @@ impl Rotation {
         for (seat, row) in roster.seats.iter().zip(&verification.endpoints) {
             match (row.chain_id, majority) {
                 (Ok(chain), Some(majority)) if chain != majority => {
-                    seat.is_on_wrong_chain(true);
-                    let (age, requests) = (seat.circuit.age(), seat.load.requests());
-                    seat.circuit.fail(Fault::WrongChain, Health::Quarantine, age, requests);
+                    seat.set_wrong_chain(true);
+                    seat.fail(Fault::WrongChain, Health::Quarantine, seat.circuit.age());
                 }
                 (Ok(_), _) => {
                     if majority.is_some() {
-                        seat.is_on_wrong_chain(false);
+                        seat.set_wrong_chain(false);
                         seat.circuit.end_quarantine();
                     }
                     seat.lookout.confirm();
@@ -209,7 +206,7 @@ async fn who_is(seat: &Arc<Seat>) -> Verified {
     let latency = chain_id.is_ok().then(|| begun.elapsed());
     let (mut head, mut client) = (None, None);
     if chain_id.is_ok() {
-        let number = ask::<String>(seat, &question("eth_blockNumber")).await;
+        let number = ask::<String>(seat, &question(BLOCK_NUMBER)).await;
         head = number.and_then(|number| quantity(&number)).ok();
         client = ask(seat, &question("web3_clientVersion")).await.ok();
     }

@@ -217,3 +217,17 @@ async fn a_good_answer_ends_a_row_of_refuted_nulls() {
     }
     assert!(nodes.seat(0).unsupported.is_empty(), "three of 300 is no row");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_block_that_an_endpoint_has_shown_is_asked_for_at_those_that_have_not() {
+    let nodes = Nodes::new();
+    nodes.show_heads().await;
+    let next = nodes.chain.block_number() + 1;
+    nodes.chain.mine(1);
+    let request = || json!([format!("0x{next:x}")]);
+    let receipts = nodes.result("eth_getBlockReceipts", request()).await;
+    nodes.result("eth_getBlockByNumber", json!([format!("0x{next:x}"), false])).await;
+    assert_eq!(nodes.calls(), [2, 0, 0]);
+    nodes.nodes[0].set_lag(3);
+    assert!(nodes.result("eth_getBlockReceipts", request()).await == receipts, "a null");
+}

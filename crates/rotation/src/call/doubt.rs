@@ -30,12 +30,6 @@ pub(crate) enum Suspicion {
     Far { head: u64 },
 }
 
-impl Doubt {
-    const fn head(&self) -> Option<u64> {
-        self.kind.head()
-    }
-}
-
 impl Suspicion {
     const fn head(self) -> Option<u64> {
         match self {
@@ -50,6 +44,10 @@ impl Suspicion {
             Self::Null(Existence::Likely | Existence::Unlikely) => 2,
             _ => 3,
         }
+    }
+
+    pub(crate) const fn denies_what_was_seen(self) -> bool {
+        matches!(self, Self::Null(Existence::Certain))
     }
 
     /// Most often such an answer is the truth, and to doubt it is a luxury.
@@ -109,7 +107,8 @@ impl Call {
         let freshness = &self.roster.shared.freshness;
         if self.members[index].outcome() == Some(Outcome::Null) {
             let request = question.request().filter(|_| !question.method().null_is_answer)?;
-            return freshness.existence(request).map(Suspicion::Null);
+            let is_shown = |block| self.roster.seats.iter().any(|seat| seat.lookout.has(block));
+            return freshness.existence(request, is_shown).map(Suspicion::Null);
         }
         let head = sighting?.latest?;
         match seen {
@@ -123,7 +122,7 @@ impl Call {
         let Some(answer) = self.members[index].last_answer().cloned() else { return };
         let before = self.routes[index].doubt.take();
         let count = before.as_ref().map_or(0, |doubt| doubt.count) + 1;
-        let better = before.filter(|before| before.head() > kind.head());
+        let better = before.filter(|before| before.kind.head() > kind.head());
         self.routes[index].doubt = Some(match better {
             Some(before) => Doubt { count, ..before },
             None => Doubt { kind, answer, seat, count },
@@ -179,12 +178,9 @@ impl Call {
         let question = self.members[index].question();
         let named = question.request().map(BlockRef::of_request);
         let block = sighting.and_then(|sighting| sighting.block.as_ref()).map(|block| block.number);
-        let lacking = block.filter(|number| !seat.lookout.has(*number));
-        if let Some(number) = lacking {
-            seat.lookout.lacks(number);
-        }
+        let is_behind = block.is_some_and(|block| seat.lacks(block));
         // A block that it lacks it may just not have seen; more often than not it lacks the rest.
-        if lacking.is_none() || !matches!(named, Some(BlockRef::Number(_))) {
+        if !is_behind || !matches!(named, Some(BlockRef::Number(_))) {
             seat.methods.lacked(question.name());
         }
     }
@@ -194,11 +190,7 @@ impl Call {
         let request = self.members[index].question().request();
         let Some(BlockRef::Number(number)) = request.map(BlockRef::of_request) else { return };
         for seat in &self.routes[index].lacking {
-            let lookout = &self.roster.seats[*seat].lookout;
-            // One that had it once has pruned it.
-            if !lookout.has(number) {
-                lookout.lacks(number);
-            }
+            self.roster.seats[*seat].lacks(number);
         }
     }
 

@@ -18,6 +18,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+/// How long an endpoint may take for a question of the rotation's own.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long the answer to a call that was answered elsewhere is still waited for, if no timeout
 /// of the endpoint's own ends it before.
 const LINGER: Duration = Duration::from_secs(10);
@@ -128,7 +131,7 @@ impl Exchange {
 
     /// Its endpoint has failed.
     pub(crate) fn fail(&self, fault: Fault, health: Health) {
-        self.seat.circuit.fail(fault, health, self.age, self.seat.load.requests());
+        self.seat.fail(fault, health, self.age);
     }
 }
 

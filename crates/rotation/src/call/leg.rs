@@ -2,7 +2,7 @@ use crate::{
     Sends,
     call::{
         Call, Indices,
-        exchange::Exchange,
+        exchange::{Exchange, PATIENCE},
         route::{Asked, Next, Standing},
     },
     seat::{Seat, circuit::Probe},
@@ -57,7 +57,7 @@ impl Leg {
 impl Attempt {
     /// Its endpoint has failed.
     pub(crate) fn fail(&self, fault: Fault, health: Health) {
-        self.seat.circuit.fail(fault, health, self.age, self.seat.load.requests());
+        self.seat.fail(fault, health, self.age);
     }
 }
 
@@ -131,5 +131,3 @@ impl Call {
 
 /// So many endpoints are asked at most what became of a transaction.
 const LOOK_UPS: usize = 3;
-/// How long each of them may take.
-const PATIENCE: Duration = Duration::from_secs(10);

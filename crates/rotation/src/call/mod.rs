@@ -6,7 +6,7 @@ mod route;
 mod survey;
 mod verdict;
 
-pub(crate) use exchange::{Answered, Exchange};
+pub(crate) use exchange::{Answered, Exchange, PATIENCE};
 pub(crate) use hedge::Hedging;
 pub(crate) use leg::Leg;
 pub(crate) use route::Route;
@@ -323,7 +323,8 @@ impl Call {
 
     /// The first failover of a call is free. Further ones draw on the budget, without which only a
     /// healthy endpoint is asked: so the last one is always reached, and none that is in trouble
-    /// is buried. An answer that is doubted is compared with those of good endpoints only.
+    /// is buried. An answer that is doubted is compared with those of good endpoints only, unless
+    /// it denies what was seen: any healthy one may have that.
     fn affords(&self, members: &[usize], pick: &Pick) -> bool {
         let (route, shared, standing) =
             (&self.routes[members[0]], &self.roster.shared, pick.standing);
@@ -334,6 +335,7 @@ impl Call {
                 let is_near = route.asked.iter().all(|asked| tier(pick.seat) <= tier(*asked));
                 standing == Standing::Good && is_near && shared.spare.withdraw_all(members.len())
             }
+            (Some(doubt), _) if doubt.kind.denies_what_was_seen() => standing != Standing::Trouble,
             (Some(_), _) => standing == Standing::Good,
             (None, 0 | 1) => true,
             (None, _) => shared.budget.withdraw_all(members.len()) || standing != Standing::Trouble,

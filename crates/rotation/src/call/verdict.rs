@@ -145,8 +145,7 @@ impl Call {
         {
             if !self.convicted.contains(&index) {
                 self.convicted.push(index);
-                let seat = &self.roster.seats[index];
-                seat.circuit.fail(fault, Health::Failure, age, seat.load.requests());
+                self.roster.seats[index].fail(fault, Health::Failure, age);
             }
         }
     }

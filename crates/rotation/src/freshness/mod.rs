@@ -140,14 +140,14 @@ impl Freshness {
     /// What a caller may be given in place of an older head: what another caller was given, if it
     /// is still the newest and has not been replaced.
     pub(crate) fn newest(&self, request: &SerializedRequest) -> Option<Box<RawValue>> {
-        let floor = self.newest_head();
+        let head = self.newest_head();
         if request.method() == BLOCK_NUMBER {
-            return to_raw_value(&format!("0x{floor:x}")).ok().filter(|_| floor > 0);
+            return to_raw_value(&format!("0x{head:x}")).ok().filter(|_| head > 0);
         }
         let newest = lock(&self.newest);
         let Newest { block, answer } = newest.get(&key(request))?;
         let is_orphaned = self.heads.hash_at(block.number).is_some_and(|hash| hash != block.hash);
-        (block.number >= floor && !is_orphaned).then(|| answer.clone())
+        (block.number >= head && !is_orphaned).then(|| answer.clone())
     }
 
     /// This transaction was sent, or is in a block.
@@ -162,12 +162,18 @@ impl Freshness {
         hashes.into_iter().for_each(|hash| known.insert(hash));
     }
 
-    /// Whether there is what a `null` denies; nothing if the `null` is to be believed.
-    pub(crate) fn existence(&self, request: &SerializedRequest) -> Option<Existence> {
-        let existence = match BlockRef::of_request(request) {
+    /// Whether there is what a `null` denies, when some endpoint has shown these blocks; nothing if
+    /// the `null` is to be believed.
+    pub(crate) fn existence(
+        &self,
+        request: &SerializedRequest,
+        is_shown: impl Fn(u64) -> bool,
+    ) -> Option<Existence> {
+        let block = BlockRef::of_request(request);
+        let existence = match block {
             BlockRef::Tag(Tag::Pending) => return None,
             BlockRef::Number(number) => match self.heads.latest() {
-                Some(head) if number <= head => Existence::Certain,
+                Some(head) if number <= head || is_shown(number) => Existence::Certain,
                 Some(_) => Existence::Unlikely,
                 None => Existence::Likely,
             },
@@ -175,7 +181,7 @@ impl Freshness {
             BlockRef::None => Existence::Unlikely,
             _ => Existence::Likely,
         };
-        let is_height = matches!(BlockRef::of_request(request), BlockRef::Number(_));
+        let is_height = matches!(block, BlockRef::Number(_));
         let may_settle = existence != Existence::Certain || !is_height;
         let confirmed = lock(&self.nulls).get(&key(request)).is_some_and(|(head, at)| {
             *head == self.heads.latest() && at.elapsed() < self.heads.block_time()

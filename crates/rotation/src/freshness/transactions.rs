@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 
 /// So many transactions are remembered: those of about eighty full blocks of mainnet.
 const TRANSACTIONS: usize = 16_384;
+
 /// Transactions that were sent, or seen in a block; the oldest are forgotten.
 #[derive(Default)]
 pub(super) struct Transactions {

@@ -32,10 +32,11 @@ impl Wanted {
             let served = roster.shared.freshness.heads.latest().unwrap_or(newest);
             Self::Block { number, served, newest }
         };
-        match BlockRef::of_request(request) {
+        let named = BlockRef::of_request(request);
+        match named {
             BlockRef::Number(number) | BlockRef::Range(_, Edge::Number(number)) => block(number),
             BlockRef::Tag(Tag::Earliest) => Self::Anything,
-            _ if asks_for_newest(request) => {
+            _ if asks_for_newest(request.method(), named) => {
                 let freshness = &roster.shared.freshness;
                 let head = freshness.floor();
                 match lookouts().any(|lookout| lookout.has(head) && !lookout.is_lagging()) {
@@ -66,11 +67,10 @@ impl Wanted {
 }
 
 /// Whether the answer is the newest block or its number.
-fn asks_for_newest(request: &SerializedRequest) -> bool {
-    let is_latest = || BlockRef::of_request(request) == BlockRef::Tag(Tag::Latest);
-    match request.method() {
+fn asks_for_newest(method: &str, named: BlockRef) -> bool {
+    match method {
         BLOCK_NUMBER => true,
-        "eth_getBlockByNumber" => is_latest(),
+        "eth_getBlockByNumber" => named == BlockRef::Tag(Tag::Latest),
         _ => false,
     }
 }

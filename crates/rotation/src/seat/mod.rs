@@ -10,7 +10,7 @@ use crate::{
     EndpointSnapshot, Role,
     endpoint::{Parts, Target},
 };
-use alclad_core::{EndpointId, Fault, Headroom, Heads, Limiter, Lookout};
+use alclad_core::{EndpointId, Fault, Headroom, Heads, Health, Limiter, Lookout};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use alloy_transport::TransportFut;
 use circuit::{Access, Circuit, Probe};
@@ -97,7 +97,7 @@ impl Seat {
     }
 
     /// It was found to serve another chain than most, or the same.
-    pub(crate) fn is_on_wrong_chain(&self, wrong: bool) {
+    pub(crate) fn set_wrong_chain(&self, wrong: bool) {
         self.wrong_chain.store(wrong, Relaxed);
     }
 
@@ -133,6 +133,21 @@ impl Seat {
 
     pub(crate) fn set_weight(&self, weight: u32) {
         self.weight.store(weight, Relaxed);
+    }
+
+    /// An attempt begun at this age of the circuit ended in this fault.
+    pub(crate) fn fail(&self, fault: Fault, health: Health, age: u32) {
+        self.circuit.fail(fault, health, age, self.load.requests());
+    }
+
+    /// It said that it does not have this block, which another one has. One that has shown it has
+    /// pruned it, and is no less far for that.
+    pub(crate) fn lacks(&self, block: u64) -> bool {
+        let lacks = !self.lookout.has(block);
+        if lacks {
+            self.lookout.lacks(block);
+        }
+        lacks
     }
 
     /// When its own limiters would let these requests pass.
