@@ -51,15 +51,18 @@ pub enum Edge {
 impl BlockRef {
     /// The block that this request speaks of.
     pub fn of_request(request: &SerializedRequest) -> Self {
-        let index = match Method::of(request.method()).block {
-            BlockArgument::None => return Self::None,
-            BlockArgument::At(i) | BlockArgument::HashAt(i) | BlockArgument::FilterAt(i) => i,
-        };
+        let method = Method::of(request.method());
+        let Some(index) = method.block.index() else { return Self::None };
         let Some(params) = params(request) else { return Self::None };
-        match (Method::of(request.method()).block, params.get(index)) {
+        Self::of_argument(method, params.get(index).map(|argument| argument.get()))
+    }
+
+    /// The block that a request with this block argument, in JSON, speaks of.
+    pub fn of_argument(method: &Method, argument: Option<&str>) -> Self {
+        match (method.block, argument) {
             (BlockArgument::FilterAt(_), Some(filter)) => of_filter(filter),
             (BlockArgument::HashAt(_), Some(hash)) => parse(hash).map_or(Self::None, Self::Hash),
-            (BlockArgument::At(_), Some(block)) => of_argument(block),
+            (BlockArgument::At(_), Some(block)) => of_block(block),
             (BlockArgument::At(_), None) => Self::Tag(Tag::Latest),
             _ => Self::None,
         }
@@ -75,12 +78,12 @@ fn params(request: &SerializedRequest) -> Option<Vec<&RawValue>> {
     serde_json::from_str::<Params<'_>>(request.serialized().get()).ok().map(|p| p.params)
 }
 
-fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
+fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok()
 }
 
 /// A number, a tag, `null`, or EIP-1898's object.
-fn of_argument(raw: &RawValue) -> BlockRef {
+fn of_block(json: &str) -> BlockRef {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Eip1898<'a> {
@@ -88,23 +91,24 @@ fn of_argument(raw: &RawValue) -> BlockRef {
         #[serde(borrow)]
         block_number: Option<&'a RawValue>,
     }
-    if raw.get() == "null" {
+    if json == "null" {
         return BlockRef::Tag(Tag::Latest);
     }
-    if let Some(object) = parse::<Eip1898<'_>>(raw) {
+    if json.starts_with(['{', '[']) {
+        let Some(object) = parse::<Eip1898<'_>>(json) else { return BlockRef::None };
         return match (object.block_hash, object.block_number) {
             (Some(hash), _) => BlockRef::Hash(hash),
-            (None, Some(number)) => edge(number).map_or(BlockRef::None, BlockRef::from),
+            (None, Some(number)) => edge(number.get()).map_or(BlockRef::None, BlockRef::from),
             (None, None) => BlockRef::None,
         };
     }
-    match edge(raw) {
+    match edge(json) {
         Some(edge) => edge.into(),
-        None => parse(raw).map_or(BlockRef::None, BlockRef::Hash),
+        None => parse(json).map_or(BlockRef::None, BlockRef::Hash),
     }
 }
 
-fn of_filter(raw: &RawValue) -> BlockRef {
+fn of_filter(json: &str) -> BlockRef {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Filter<'a> {
@@ -114,19 +118,19 @@ fn of_filter(raw: &RawValue) -> BlockRef {
         #[serde(borrow)]
         to_block: Option<&'a RawValue>,
     }
-    let Some(filter) = parse::<Filter<'_>>(raw) else { return BlockRef::None };
+    let Some(filter) = parse::<Filter<'_>>(json) else { return BlockRef::None };
     if let Some(hash) = filter.block_hash {
         return BlockRef::Hash(hash);
     }
-    let end = |end: Option<&RawValue>| end.map_or(Some(Edge::Tag(Tag::Latest)), edge);
+    let end =
+        |end: Option<&RawValue>| end.map_or(Some(Edge::Tag(Tag::Latest)), |end| edge(end.get()));
     match (end(filter.from_block), end(filter.to_block)) {
         (Some(from), Some(to)) => BlockRef::Range(from, to),
         _ => BlockRef::None,
     }
 }
 
-fn edge(raw: &RawValue) -> Option<Edge> {
-    let text = raw.get();
+fn edge(text: &str) -> Option<Edge> {
     let Some(text) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return text.parse().ok().map(Edge::Number);
     };

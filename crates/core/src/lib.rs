@@ -29,7 +29,7 @@ mod inner;
 pub use inner::{Attempt, Inner, Ready};
 
 mod method;
-pub use method::{BlockArgument, Kind, Method, Replay};
+pub use method::{BlockArgument, Caching, Kind, Method, Replay};
 
 pub mod names;
 

@@ -34,6 +34,16 @@ pub enum BlockArgument {
     FilterAt(usize),
 }
 
+impl BlockArgument {
+    /// Its place among the params.
+    pub const fn index(self) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::At(index) | Self::HashAt(index) | Self::FilterAt(index) => Some(index),
+        }
+    }
+}
+
 /// After which faults the very same request may be sent again, anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,6 +56,20 @@ pub enum Replay {
     IfNotExecuted,
     /// Never.
     Never,
+}
+
+/// What decides how long a method's answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Caching {
+    /// Nothing does: it is not kept.
+    Never,
+    /// It is the same for ever.
+    Always,
+    /// The block that its [argument](Method::block) names.
+    AtBlock,
+    /// The block that the answer names as its own.
+    InBlock,
 }
 
 /// What is known about one JSON-RPC method: one row of the table.
@@ -67,8 +91,8 @@ pub struct Method {
     pub hedged: bool,
     /// Whether it may be put into a batch with others.
     pub batched: bool,
-    /// Whether its answer may be kept, if its block allows.
-    pub cached: bool,
+    /// What decides how long its answer holds.
+    pub cached: Caching,
     /// Whether its answer tells something of its endpoint's chain; see
     /// [`Sighting`](crate::Sighting).
     pub shows_block: bool,
@@ -133,15 +157,24 @@ impl Method {
             replay: Replay::Freely,
             hedged: true,
             batched: true,
-            cached: true,
+            cached: match block {
+                BlockArgument::None => Caching::Never,
+                _ => Caching::AtBlock,
+            },
             shows_block: false,
             sends: false,
         }
     }
 
-    /// A read of what changes with every block and names none.
-    const fn moving(name: &'static str) -> Self {
-        Self { cached: false, ..Self::read(name, BlockArgument::None) }
+    /// A read of what is the same for ever.
+    const fn constant(name: &'static str) -> Self {
+        Self { cached: Caching::Always, ..Self::read(name, BlockArgument::None) }
+    }
+
+    /// A read of something that is in a block, and says in which.
+    const fn in_block(name: &'static str) -> Self {
+        let row = Self::read(name, BlockArgument::None).showing_block();
+        Self { cached: Caching::InBlock, ..row }
     }
 
     const fn showing_block(self) -> Self {
@@ -157,7 +190,7 @@ impl Method {
             replay,
             hedged: false,
             batched: false,
-            cached: false,
+            cached: Caching::Never,
             shows_block: false,
             sends: false,
         }
@@ -212,7 +245,7 @@ const STARTS: [usize; LONGEST + 2] = {
 const LONGEST: usize = TABLE[TABLE.len() - 1].name.len();
 
 const OTHER_READ: Method =
-    Method { cached: false, null_is_answer: true, ..Method::read("other", BlockArgument::None) };
+    Method { null_is_answer: true, ..Method::read("other", BlockArgument::None) };
 const OTHER_SUBSCRIPTION: Method = Method::subscription("other");
 const OTHER_WRITE: Method = Method::write("other");
 const OTHER_SEND: Method = Method { sends: true, ..OTHER_WRITE };
@@ -259,21 +292,21 @@ const TABLE: &[Method] = &[
     Method::read("eth_call", At(1)),
     Method::write("eth_sign"),
     Method::read("trace_get", NoBlock),
-    Method::read("web3_sha3", NoBlock),
+    Method::constant("web3_sha3"),
     Method::local("eth_mining"),
     Method::read("trace_call", At(2)),
-    Method::moving("eth_baseFee"),
-    Method::read("eth_chainId", NoBlock),
+    Method::read("eth_baseFee", NoBlock),
+    Method::constant("eth_chainId"),
     Method::read("eth_getCode", At(1)),
     Method::read("eth_getLogs", FilterAt(0)),
     Method::local("eth_getWork"),
     Method::local("eth_syncing"),
-    Method::read("net_version", NoBlock),
+    Method::constant("net_version"),
     Method::read("trace_block", At(0)),
     Method::local("eth_accounts"),
     Method::read("eth_callMany", NoBlock),
     Method::local("eth_coinbase"),
-    Method::moving("eth_gasPrice"),
+    Method::read("eth_gasPrice", NoBlock),
     Method::read("eth_getProof", At(2)),
     Method::local("eth_hashrate"),
     Method::read("trace_filter", FilterAt(0)),
@@ -290,8 +323,8 @@ const TABLE: &[Method] = &[
     Method::local("txpool_content"),
     Method::local("txpool_inspect"),
     Method::read("debug_traceCall", At(1)),
-    Method::moving("eth_blobBaseFee"),
-    Method::moving("eth_blockNumber").showing_block(),
+    Method::read("eth_blobBaseFee", NoBlock),
+    Method::read("eth_blockNumber", NoBlock).showing_block(),
     Method::read("eth_estimateGas", At(1)),
     Method::subscription("eth_unsubscribe"),
     Method::read("eth_getStorageAt", At(2)),
@@ -324,9 +357,9 @@ const TABLE: &[Method] = &[
     Method::read("eth_getTransactionCount", At(1)),
     Method::read("trace_replayTransaction", NoBlock),
     Method::read("debug_traceBlockByNumber", At(0)),
-    Method::read("eth_getTransactionByHash", NoBlock).showing_block(),
-    Method::moving("eth_maxPriorityFeePerGas"),
-    Method::read("eth_getTransactionReceipt", NoBlock).showing_block(),
+    Method::in_block("eth_getTransactionByHash"),
+    Method::read("eth_maxPriorityFeePerGas", NoBlock),
+    Method::in_block("eth_getTransactionReceipt"),
     Method::send("eth_sendPrivateTransaction"),
     Method::send("eth_sendRawTransactionSync"),
     Method::read("eth_getRawTransactionByHash", NoBlock),
@@ -338,7 +371,7 @@ const TABLE: &[Method] = &[
     Method::read("eth_getUncleByBlockNumberAndIndex", At(0)),
     Method::send("eth_sendRawTransactionConditional"),
     Method::read("eth_getBlockTransactionCountByHash", HashAt(0)),
-    Method::moving("eth_getTransactionBySenderAndNonce"),
+    Method::read("eth_getTransactionBySenderAndNonce", NoBlock),
     Method::read("eth_getBlockTransactionCountByNumber", At(0)),
     Method::read("eth_getTransactionByBlockHashAndIndex", HashAt(0)),
     Method::read("eth_getTransactionByBlockNumberAndIndex", At(0)),

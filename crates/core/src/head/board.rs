@@ -3,8 +3,10 @@
 use super::{
     Orphan, Seen, Sighting, WINDOW,
     pace::Pace,
+    trail::Link,
     view::{Standing, View},
 };
+use crate::EndpointId;
 use alloy_primitives::B256;
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
@@ -28,6 +30,8 @@ pub(super) struct Board {
     pub(super) safe: Option<u64>,
     pub(super) finalized: Option<u64>,
     pub(super) pace: Pace,
+    /// How often something was orphaned.
+    pub(super) reorgs: u64,
 }
 
 impl Board {
@@ -55,6 +59,7 @@ impl Board {
         }
         self.views[index].believed |= far;
         let orphaned = self.views[index].take(sighting, now);
+        self.reorgs += u64::from(!orphaned.is_empty());
         self.settle(now);
         if let Some((block, served)) = sighting.block.zip(self.served) {
             self.pace.stamp(&block, served);
@@ -75,6 +80,7 @@ impl Board {
             return Vec::new();
         }
         let orphaned = view.lower_to(highest);
+        self.reorgs += u64::from(!orphaned.is_empty());
         self.settle(Instant::now());
         let others = self.head_of_others(index, Instant::now());
         let proven = others.map_or(0, |others| others.saturating_sub(highest));
@@ -97,7 +103,8 @@ impl Board {
     pub(super) fn forget(&mut self) {
         self.views.iter_mut().for_each(View::forget);
         let (views, pace) = (std::mem::take(&mut self.views), self.pace.forgotten());
-        *self = Self { views, pace, ..Self::default() };
+        // Nothing that was seen before holds.
+        *self = Self { views, pace, reorgs: self.reorgs + 1, ..Self::default() };
     }
 
     pub(super) fn hash_at(&self, number: u64) -> Option<B256> {
@@ -106,6 +113,49 @@ impl Board {
         let hashes = || fresh().filter_map(|view| view.trail.hash_at(number));
         let votes = |hash: &B256| hashes().filter(|other| other == hash).count();
         hashes().find(|hash| votes(hash) * 2 > hashes().count())
+    }
+
+    /// Until when it is certain that this block is canonical.
+    ///
+    /// What was shown at a height is certain for one block time, and so are the ancestors of it to
+    /// which parent hashes lead: it is followed up from the block that is asked about.
+    pub(super) fn canonical_until(&self, number: u64, hash: B256) -> Option<Instant> {
+        let (now, block_time) = (Instant::now(), self.pace.block_time());
+        let is_fresh = |link: &&Link| now.duration_since(link.seen) < block_time;
+        let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
+        let (mut number, mut hash, mut seen) = (number, hash, None);
+        loop {
+            if links(number).any(|link| link.hash != hash && is_fresh(&link)) {
+                return None;
+            }
+            let shown = links(number).filter(|link| link.hash == hash).map(|link| link.seen);
+            seen = seen.max(shown.max());
+            number += 1;
+            let denies = |link: &Link| link.parent.is_some_and(|parent| parent != hash);
+            if links(number).any(|link| denies(link) && is_fresh(&link)) {
+                return None;
+            }
+            match links(number).find(|link| link.parent == Some(hash)) {
+                Some(child) => hash = child.hash,
+                None => break,
+            }
+        }
+        seen.map(|seen| seen + block_time).filter(|until| *until > now)
+    }
+
+    /// What this endpoint has shown here last, if that was not after this.
+    pub(super) fn shown_since(
+        &self,
+        endpoint: Option<&EndpointId>,
+        number: u64,
+        since: Instant,
+    ) -> Option<B256> {
+        let mut views = self.views.iter();
+        let view = match endpoint {
+            Some(endpoint) => views.find(|view| view.endpoint.as_ref() == Some(endpoint)),
+            None => views.next().filter(|_| self.views.len() == 1),
+        };
+        view?.trail.at(number).filter(|link| link.since <= since).map(|link| link.hash)
     }
 
     /// The height from which a claim may be far: its own, or that of the others if that is higher.

@@ -5,9 +5,16 @@ use crate::EndpointId;
 use alloy_primitives::B256;
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// What has been seen of a chain's head, at each endpoint and in all. Clones are handles on the
 /// same knowledge.
@@ -20,6 +27,7 @@ pub struct Heads(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     latest: Height,
+    reorgs: AtomicU64,
     board: Mutex<Board>,
     listeners: Mutex<Vec<Listener>>,
 }
@@ -100,6 +108,38 @@ impl Heads {
         self.board().hash_at(number)
     }
 
+    /// Until when it is certain that this block is canonical; nothing if it is not.
+    ///
+    /// An endpoint that shows a block proves it for one block time, and with it all ancestors to
+    /// which the parent hashes of blocks lead that were shown: within the newest 128 heights of an
+    /// endpoint. Nothing is certain where another endpoint has shown something else meanwhile. A
+    /// block that was asked for by its hash proves nothing.
+    pub fn canonical_until(&self, number: u64, hash: B256) -> Option<Instant> {
+        self.board().canonical_until(number, hash)
+    }
+
+    /// The block that this endpoint has shown at this height, if it has stood there without
+    /// interruption at least since then. Where there is one endpoint only, it need not be named.
+    pub fn shown_since(
+        &self,
+        endpoint: Option<&EndpointId>,
+        number: u64,
+        since: Instant,
+    ) -> Option<B256> {
+        self.board().shown_since(endpoint, number, since)
+    }
+
+    /// The newest block that this endpoint has shown. Nothing if nobody of this name is enrolled.
+    pub fn head_of(&self, endpoint: &EndpointId) -> Option<u64> {
+        let board = self.board();
+        board.views.iter().find(|view| view.endpoint.as_ref() == Some(endpoint))?.head()
+    }
+
+    /// How often blocks were [orphaned](Reorg), or all was forgotten. An atomic load.
+    pub fn reorgs(&self) -> u64 {
+        self.0.reorgs.load(Acquire)
+    }
+
     /// How long ago an endpoint last showed the served head or a newer block.
     pub fn age(&self) -> Option<Duration> {
         self.board().confirmed.map(|at| at.elapsed())
@@ -135,6 +175,7 @@ impl Heads {
         let mut board = self.board();
         let changed = change(&mut board);
         self.0.latest.set(board.served);
+        self.0.reorgs.store(board.reorgs, Release);
         changed
     }
 

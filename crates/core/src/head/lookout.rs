@@ -32,7 +32,7 @@ pub enum Seen {
 
 impl Lookout {
     pub(super) fn new(endpoint: EndpointId, heads: Heads) -> Self {
-        let view = View::default();
+        let view = View { endpoint: Some(endpoint.clone()), ..View::default() };
         let standing = Arc::clone(&view.standing);
         heads.board().views.push(view);
         Self(Arc::new(Place { endpoint, heads, standing }))

@@ -18,6 +18,8 @@ pub struct Sighting {
     pub finalized: Option<u64>,
     /// A block that it has.
     pub block: Option<SightedBlock>,
+    /// The block was asked for by its hash: it need not be on the endpoint's chain.
+    pub by_hash: bool,
 }
 
 /// A block that an endpoint has shown, or in which something lies that it has shown.
@@ -47,12 +49,12 @@ enum Shape {
 impl Sighting {
     /// The newest block, as `eth_blockNumber` tells it.
     pub const fn block_number(number: u64) -> Self {
-        Self { latest: Some(number), safe: None, finalized: None, block: None }
+        Self { latest: Some(number), safe: None, finalized: None, block: None, by_hash: false }
     }
 
     /// A block that the endpoint has, be it the newest or not.
     pub const fn of_block(block: SightedBlock) -> Self {
-        Self { latest: None, safe: None, finalized: None, block: Some(block) }
+        Self { latest: None, safe: None, finalized: None, block: Some(block), by_hash: false }
     }
 
     /// The newest block, by its header as a `newHeads` subscription brings it.
@@ -99,7 +101,9 @@ impl Sighting {
         let (sighting, number) = (Self::of_block(block), Some(block.number));
         match asked {
             BlockRef::Number(asked) => (asked == block.number).then_some(sighting),
-            BlockRef::Hash(asked) => (asked == block.hash).then_some(sighting),
+            BlockRef::Hash(asked) => {
+                (asked == block.hash).then_some(Self { by_hash: true, ..sighting })
+            }
             BlockRef::Tag(Tag::Latest) => Some(Self { latest: number, ..sighting }),
             BlockRef::Tag(Tag::Safe) => Some(Self { safe: number, ..sighting }),
             BlockRef::Tag(Tag::Finalized) => Some(Self { finalized: number, ..sighting }),

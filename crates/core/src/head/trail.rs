@@ -3,20 +3,28 @@
 use super::{Orphan, SightedBlock};
 use alloy_primitives::B256;
 use std::{cmp::Ordering, collections::BTreeMap};
+use tokio::time::Instant;
 
 /// Hashes by height, without those that what was shown later does not link to.
 #[derive(Default)]
 pub(super) struct Trail(BTreeMap<u64, Link>);
 
 #[derive(Clone, Copy)]
-struct Link {
-    hash: B256,
-    parent: Option<B256>,
+pub(super) struct Link {
+    pub(super) hash: B256,
+    pub(super) parent: Option<B256>,
+    /// Since when it stands here, and when it was last shown.
+    pub(super) since: Instant,
+    pub(super) seen: Instant,
 }
 
 impl Trail {
+    pub(super) fn at(&self, number: u64) -> Option<&Link> {
+        self.0.get(&number)
+    }
+
     pub(super) fn hash_at(&self, number: u64) -> Option<B256> {
-        self.0.get(&number).map(|link| link.hash)
+        self.at(number).map(|link| link.hash)
     }
 
     /// Adds a block, and returns what it puts in doubt.
@@ -24,7 +32,7 @@ impl Trail {
     /// A block that contradicts the trail shows that the chain was replaced from some height on
     /// that is not known. So only that side of the trail stays whose next block links to this one:
     /// what is further down, or up, linked to that already.
-    pub(super) fn show(&mut self, block: &SightedBlock) -> Vec<Orphan> {
+    pub(super) fn show(&mut self, block: &SightedBlock, now: Instant) -> Vec<Orphan> {
         let SightedBlock { number, hash, parent, .. } = *block;
         let known = self.0.get(&number).copied();
         let same = known.is_some_and(|known| known.hash == hash);
@@ -43,7 +51,8 @@ impl Trail {
                 Ordering::Greater => above.unwrap_or(same),
             });
         }
-        self.0.insert(number, Link { hash, parent });
+        let since = known.filter(|_| same).map_or(now, |known| known.since);
+        self.0.insert(number, Link { hash, parent, since, seen: now });
         orphaned
     }
 

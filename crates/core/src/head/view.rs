@@ -1,6 +1,7 @@
 //! What one endpoint has shown.
 
 use super::{Orphan, Sighting, WINDOW, trail::Trail};
+use crate::EndpointId;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -59,6 +60,7 @@ impl Standing {
 
 #[derive(Default)]
 pub(super) struct View {
+    pub(super) endpoint: Option<EndpointId>,
     pub(super) standing: Arc<Standing>,
     /// When it last showed its head.
     pub(super) seen: Option<Instant>,
@@ -96,8 +98,9 @@ impl View {
         let head = self.head();
         self.claim.take_if(|(height, _)| sighting.latest.is_some() || Some(*height) <= head);
         let bottom = head.map_or(0, |head| head.saturating_sub(WINDOW - 1));
-        if let Some(block) = sighting.block.filter(|block| block.number >= bottom) {
-            orphaned.extend(self.trail.show(&block));
+        let canonical = sighting.block.filter(|block| !sighting.by_hash && block.number >= bottom);
+        if let Some(block) = canonical {
+            orphaned.extend(self.trail.show(&block, now));
             orphaned.sort_unstable();
         }
         self.trail.forget_below(bottom);
@@ -121,9 +124,9 @@ impl View {
     }
 
     pub(super) fn forget(&mut self) {
-        let standing = Arc::clone(&self.standing);
+        let (endpoint, standing) = (self.endpoint.take(), Arc::clone(&self.standing));
         standing.head.set(None);
         standing.set_lag(0, 0);
-        *self = Self { standing, ..Self::default() };
+        *self = Self { endpoint, standing, ..Self::default() };
     }
 }

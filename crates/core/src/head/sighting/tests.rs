@@ -47,8 +47,9 @@ fn a_block_tells_what_was_asked_of_it() {
     assert_eq!(by_number("safe"), Some(Sighting { safe: Some(16), ..told }));
     assert_eq!(by_number("finalized"), Some(Sighting { finalized: Some(16), ..told }));
     assert_eq!(by_number("pending"), None);
-    assert_eq!(of("eth_getBlockByHash", json!([HASH, false]), block()), Some(told));
-    assert_eq!(of("eth_getHeaderByHash", json!([HASH]), block()), Some(told));
+    let by_hash = Some(Sighting { by_hash: true, ..told });
+    assert_eq!(of("eth_getBlockByHash", json!([HASH, false]), block()), by_hash);
+    assert_eq!(of("eth_getHeaderByHash", json!([HASH]), block()), by_hash);
     assert_eq!(of("eth_getHeaderByNumber", json!(["0x10"]), block()), Some(told));
 }
 
@@ -61,7 +62,8 @@ fn what_lies_in_a_block_shows_that_block() {
         of("eth_getBlockReceipts", json!([block_ref]), json!([inside(), { "blockHash": 7 }]))
     };
     assert_eq!(receipts(json!("0x10")), told);
-    assert_eq!(receipts(json!({ "blockHash": HASH })), told);
+    let by_hash = told.map(|told| Sighting { by_hash: true, ..told });
+    assert_eq!(receipts(json!({ "blockHash": HASH })), by_hash);
     let latest = Sighting { latest: Some(16), ..Sighting::of_block(INSIDE) };
     assert_eq!(receipts(json!("latest")), Some(latest));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::EndpointId;
 use std::ops::RangeInclusive;
 
 fn show_blocks(lookout: &Lookout, numbers: RangeInclusive<u64>) {
@@ -98,4 +99,72 @@ async fn hashes_are_kept_for_128_heights() {
     show(&a, 1000);
     assert_eq!(heads.hash_at(200), None);
     assert!(told.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_is_canonical_for_a_block_time_and_with_it_all_that_it_links_to() {
+    let (heads, [a]) = with_block_time(Duration::from_secs(12));
+    show_blocks(&a, 98..=100);
+    advance(Duration::from_secs(11)).await;
+    assert!(heads.canonical_until(98, hash(1, 98)).is_some());
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(heads.canonical_until(100, hash(1, 100)), None);
+    a.saw(&latest(block(1, 101)));
+    assert!(heads.canonical_until(98, hash(1, 98)).is_some());
+    assert_eq!(heads.canonical_until(98, hash(2, 98)), None);
+    advance(Duration::from_secs(12)).await;
+    a.saw(&latest(block(1, 103)));
+    assert_eq!(heads.canonical_until(101, hash(1, 101)), None, "nobody has shown what is between");
+    show(&a, 103);
+    assert!(heads.canonical_until(103, hash(1, 103)).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_two_endpoints_show_together_links_and_what_one_denies_is_not_certain() {
+    let (heads, [a, b]) = with_block_time(Duration::from_secs(12));
+    a.saw(&latest(block(1, 100)));
+    advance(Duration::from_secs(12)).await;
+    b.saw(&latest(block(1, 101)));
+    assert!(heads.canonical_until(100, hash(1, 100)).is_some());
+    b.saw(&latest(block(2, 101)));
+    assert_eq!(heads.canonical_until(100, hash(1, 100)), None, "its child has another parent");
+    a.saw(&latest(block(1, 100)));
+    assert_eq!(heads.canonical_until(100, hash(1, 100)), None);
+    advance(Duration::from_secs(12)).await;
+    a.saw(&latest(block(1, 100)));
+    assert!(heads.canonical_until(100, hash(1, 100)).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_that_was_asked_for_by_its_hash_proves_nothing() {
+    let heads = Heads::new();
+    let [a] = enrol(&heads);
+    show_blocks(&a, 98..=100);
+    let before = heads.reorgs();
+    let orphan = Sighting { by_hash: true, ..block(2, 100) };
+    a.saw(&orphan);
+    assert!(heads.canonical_until(100, hash(1, 100)).is_some());
+    assert_eq!((heads.canonical_until(100, hash(2, 100)), heads.reorgs()), (None, before));
+    a.saw(&block(2, 100));
+    assert_eq!(heads.reorgs(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_has_shown_without_interruption_is_known_to_be_its_own() {
+    let heads = Heads::new();
+    let [a, b] = enrol(&heads);
+    let (id, begun) = (EndpointId::from("endpoint-0"), tokio::time::Instant::now());
+    a.saw(&block(1, 100));
+    let later = begun + Duration::from_secs(2);
+    advance(Duration::from_secs(2)).await;
+    b.saw(&block(1, 100));
+    a.saw(&block(1, 100));
+    assert_eq!(heads.shown_since(Some(&id), 100, begun), Some(hash(1, 100)));
+    assert_eq!(heads.shown_since(None, 100, later), None, "of whom?");
+    drop(b);
+    assert_eq!(heads.shown_since(None, 100, begun), Some(hash(1, 100)));
+    advance(Duration::from_secs(1)).await;
+    a.saw(&block(2, 100));
+    assert_eq!(heads.shown_since(Some(&id), 100, later), None);
+    assert_eq!((heads.head_of(&id), heads.head_of(&"x".into())), (Some(100), None));
 }
