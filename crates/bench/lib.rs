@@ -26,9 +26,19 @@ pub struct Instant(Arc<ResponsePayload>);
 impl Instant {
     /// Like an HTTP client it is cheap to clone, but not free.
     pub fn new() -> Self {
-        let word = format!("\"0x{:062x}\"", 7);
+        Self::of_size(66)
+    }
+
+    /// With an answer of so many bytes.
+    pub fn of_size(bytes: usize) -> Self {
+        let word = format!("\"0x{}7\"", "0".repeat(bytes - 5));
         let answer = ResponsePayload::Success(serde_json::from_str(&word).expect("it is JSON"));
         Self(Arc::new(answer))
+    }
+
+    /// What it answers.
+    pub fn copy(&self) -> ResponsePayload {
+        (*self.0).clone()
     }
 }
 

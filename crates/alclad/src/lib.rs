@@ -5,6 +5,13 @@ pub use alclad_core as core;
 #[doc(inline)]
 pub use alclad_core::{CallOptions, EndpointId, Fault, Outcome, TransportLayers};
 
+/// Nothing twice that cannot change, nothing that did.
+#[cfg(feature = "block-cache")]
+#[doc(inline)]
+pub use alclad_block_cache as block_cache;
+#[cfg(feature = "block-cache")]
+pub use alclad_block_cache::{BlockCache, BlockCacheLayer};
+
 /// Never another chain's answer, never a transaction for another chain.
 #[cfg(feature = "chain-guard")]
 #[doc(inline)]

@@ -76,6 +76,12 @@ impl<S, T> Ready<S, T> {
         &self.shared.state
     }
 
+    /// Another one, that has not been made ready.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), polled: None }
+    }
+
     /// Gives the readiness back, for a future that has to wait before it calls: the place below
     /// that came with it is free for others. The next call is made ready anew.
     pub fn release(&mut self) {

@@ -34,7 +34,7 @@ pub use method::{BlockArgument, Caching, Kind, Method, Replay};
 pub mod names;
 
 pub mod note;
-pub use note::{AnswerNote, Notes};
+pub use note::{AnswerNote, CacheState, Notes};
 
 mod options;
 pub use options::CallOptions;

@@ -130,6 +130,11 @@ impl Method {
         find(self.name).unwrap_or_else(|| TABLE.len() + self.kind as usize)
     }
 
+    /// The method at this [`row`](Self::row).
+    pub fn at_row(row: usize) -> &'static Self {
+        TABLE.get(row).unwrap_or(&OPAQUE)
+    }
+
     /// May the very same request be sent again after this fault, anywhere?
     pub const fn may_replay(&self, fault: &Fault) -> bool {
         match self.replay {

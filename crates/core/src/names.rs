@@ -14,6 +14,10 @@
 //! | [`RATE_LIMIT_REFUSED`] | counter | [`ENDPOINT`] | packets that our own limit had no room for |
 //! | [`THROTTLED`] | counter | [`ENDPOINT`] | packets that the endpoint's limit turned away |
 //! | [`TIMEOUTS`] | counter | [`ENDPOINT`] | attempts that had no answer in time |
+//! | [`CACHE_HITS`] | counter | [`METHOD`] | questions answered from the cache |
+//! | [`CACHE_MISSES`] | counter | [`METHOD`] | questions that the cache had to ask |
+//! | [`CACHE_JOINED`] | counter | [`METHOD`] | questions answered with what another caller had just asked for |
+//! | [`CACHE_EVICTIONS`] | counter | | kept answers that had to go for want of room |
 //! | [`CHAIN_VERIFICATIONS`] | counter | [`ENDPOINT`], [`OUTCOME`] | questions of the chain guard which chain an endpoint serves |
 //! | [`CHAIN_MISMATCHES`] | counter | [`ENDPOINT`] | packets that ended because it is another one |
 //! | [`REFUSED_TRANSACTIONS`] | counter | [`REASON`] | transactions that the transaction guard did not send |
@@ -43,6 +47,14 @@ pub const RATE_LIMIT_REFUSED: &str = "alclad_rate_limit_refused_total";
 pub const THROTTLED: &str = "alclad_throttled_total";
 /// Attempts that had no answer in time.
 pub const TIMEOUTS: &str = "alclad_timeouts_total";
+/// Questions answered from the cache.
+pub const CACHE_HITS: &str = "alclad_cache_hits_total";
+/// Questions that the cache had to ask.
+pub const CACHE_MISSES: &str = "alclad_cache_misses_total";
+/// Questions that the cache answered with what another caller had just asked for.
+pub const CACHE_JOINED: &str = "alclad_cache_joined_total";
+/// Kept answers that had to go for want of room.
+pub const CACHE_EVICTIONS: &str = "alclad_cache_evictions_total";
 /// Questions of the chain guard which chain an endpoint serves.
 pub const CHAIN_VERIFICATIONS: &str = "alclad_chain_verifications_total";
 /// Packets that ended because the endpoint serves another chain.

@@ -37,12 +37,43 @@ pub struct AnswerNote {
     pub retry_after: Option<Duration>,
     /// How often an endpoint was asked for this answer; 0 if no layer counted.
     pub attempts: u32,
+    /// Where a cache had it from; nothing if it did not pass one that keeps such answers.
+    pub cache: Option<CacheState>,
+}
+
+/// Where an answer came from, as a cache sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheState {
+    /// It was kept.
+    Hit,
+    /// An endpoint was asked.
+    Miss,
+    /// An endpoint was being asked for another caller.
+    Joined,
+}
+
+impl CacheState {
+    /// As it stands in metrics and traces: `hit`, `miss`, `joined`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
+        }
+    }
 }
 
 impl AnswerNote {
     /// The part of it that the classifier hears.
     pub const fn http(&self) -> HttpFacts {
         HttpFacts { status: self.http_status, retry_after: self.retry_after }
+    }
+
+    /// With what a cache says.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<CacheState>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Replaces what an earlier attempt noted by what a later one did; attempts add up.

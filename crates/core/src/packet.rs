@@ -80,6 +80,11 @@ impl Member {
         self.answer = None;
     }
 
+    /// What is known about its answer, which this layer did not ask for itself.
+    pub fn set_note(&mut self, note: AnswerNote) {
+        self.note = note;
+    }
+
     /// Notes that this endpoint was asked once more and has not answered.
     pub fn asked_in_vain(&mut self, endpoint: EndpointId) {
         let note = AnswerNote { endpoint: Some(endpoint), attempts: 1, ..AnswerNote::default() };

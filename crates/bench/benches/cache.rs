@@ -1,0 +1,202 @@
+//! What a hit and a miss of the block cache cost, beside alloy's provider `CacheLayer` and beside
+//! a bare `moka` look-up: medians over rounds, all in one run.
+
+use alclad::{
+    BlockCacheLayer, EndpointId,
+    core::{Heads, Lookout, Sighting},
+};
+use alclad_bench::{Instant, boxed, call, runtime};
+use alloy::{
+    primitives::Address,
+    providers::{Provider, ProviderBuilder, layers::CacheLayer},
+    rpc::{
+        client::RpcClient,
+        json_rpc::{Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload},
+    },
+    transports::{BoxTransport, TransportError, TransportFut},
+};
+use comfy_table::Table;
+use futures::FutureExt;
+use moka::sync::Cache;
+use serde_json::value::RawValue;
+use std::{
+    future::ready,
+    hint::black_box,
+    task::{Context, Poll},
+    thread,
+};
+use tower::{Layer, Service};
+
+const ROUNDS: usize = 21;
+const CALLS: u32 = 20_000;
+
+fn main() {
+    let _runtime = runtime();
+    let mut table = Table::new();
+    table.set_header(["", "66 B", "2 KB", "300 KB"]);
+    let sizes = [66, 2_000, 300_000];
+    let mut row = |name: &str, measure: &dyn Fn(usize) -> f64| {
+        let cells = sizes.map(|size| format!("{:.0} ns", measure(size)));
+        table.add_row([name.to_owned()].into_iter().chain(cells));
+    };
+    row("two copies of the answer", &|size| {
+        let answer = Instant::of_size(size);
+        median(size, |_| drop(black_box((answer.copy(), answer.copy()))))
+    });
+    row("no cache", &|size| {
+        let bare = boxed(Instant::of_size(size));
+        median(size, |turn| drop(call(&bare, plain(turn))))
+    });
+    row("bare moka, hit", &|size| hit(boxed(Moka::over(Instant::of_size(size)))));
+    row("alclad, hit", &|size| hit(cached(size).0));
+    row("alclad, hit in another spelling", &|size| {
+        let (cached, _lookout) = cached(size);
+        median(size, |turn| drop(call(&cached, spelt(turn))))
+    });
+    row("bare moka, miss", &|size| miss(boxed(Moka::over(Instant::of_size(size))), size));
+    row("alclad, miss", &|size| miss(cached(size).0, size));
+    println!("{table}");
+    alloy();
+    two_threads();
+}
+
+/// Median nanoseconds of what is done with the turns.
+fn median(size: usize, mut act: impl FnMut(u64)) -> f64 {
+    let calls = if size > 100_000 { CALLS / 40 } else { CALLS };
+    let mut turn = 0;
+    let mut round = || {
+        let begun = tokio::time::Instant::now();
+        for _ in 0..calls {
+            act(turn);
+            turn += 1;
+        }
+        begun.elapsed().as_nanos() as f64 / f64::from(calls)
+    };
+    let mut rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
+}
+
+fn hit(transport: BoxTransport) -> f64 {
+    median(0, |_| drop(call(&transport, plain(0))))
+}
+
+fn miss(transport: BoxTransport, size: usize) -> f64 {
+    median(size, |turn| drop(call(&transport, plain(turn))))
+}
+
+/// A request of this turn: each is another one.
+fn plain(turn: u64) -> RequestPacket {
+    request(format!("0x{:040x}", turn + 1), "0x10")
+}
+
+/// The same request, spelt in another way each time.
+fn spelt(turn: u64) -> RequestPacket {
+    let address = format!("0x{:040x}", 0xabcd_efab_cdef_abcd_u64);
+    let spell = |(index, c): (usize, char)| match turn >> (index % 17) & 1 {
+        1 => c.to_ascii_uppercase(),
+        _ => c,
+    };
+    let digits: String = address[2..].chars().enumerate().map(spell).collect();
+    request(format!("0x{digits}"), "0x010")
+}
+
+fn request(address: String, block: &str) -> RequestPacket {
+    let request = Request::new("eth_getBalance", Id::Number(1), [address.as_str(), block]);
+    RequestPacket::Single(request.serialize().expect("strings are JSON"))
+}
+
+/// The block cache, on a chain on which much is final.
+fn cached(size: usize) -> (BoxTransport, Lookout) {
+    let heads = Heads::new();
+    let lookout = heads.enrol(EndpointId::from("a"));
+    let mut sighting = Sighting::block_number(1_000);
+    sighting.finalized = Some(900);
+    lookout.saw(&sighting);
+    let layer = BlockCacheLayer::new().with_chain_id(1).with_heads(heads);
+    (boxed(layer.layer(Instant::of_size(size))), lookout)
+}
+
+/// Alloy's provider, whose answers are decoded.
+fn alloy() {
+    let cache = CacheLayer::new(1_000_000);
+    let client = RpcClient::new(boxed(Instant::new()), true);
+    let bare = ProviderBuilder::new().disable_recommended_fillers().connect_client(client.clone());
+    let cached =
+        ProviderBuilder::new().disable_recommended_fillers().layer(cache).connect_client(client);
+    let address = |turn: u64| Address::left_padding_from(&turn.to_be_bytes());
+    let ask = |provider: &dyn Provider, turn| {
+        let balance = provider.get_balance(address(turn)).number(16).into_future().now_or_never();
+        black_box(balance.expect("at once").expect("and well"));
+    };
+    let none = median(66, |turn| ask(&bare, turn));
+    let miss = median(66, |turn| ask(&cached, turn));
+    let hit = median(66, |_| ask(&cached, 0));
+    println!("alloy's provider, 66 B: no cache {none:.0} ns, miss {miss:.0} ns, hit {hit:.0} ns");
+}
+
+fn two_threads() {
+    let stacks =
+        [("bare moka", boxed(Moka::over(Instant::of_size(2_000)))), ("alclad", cached(2_000).0)];
+    for (name, transport) in stacks {
+        let once = |threads: u32| {
+            let begun = tokio::time::Instant::now();
+            thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        for _ in 0..10 * CALLS {
+                            drop(call(&transport, plain(0)));
+                        }
+                    });
+                }
+            });
+            f64::from(threads) / begun.elapsed().as_secs_f64()
+        };
+        let best = |threads| (0..7).map(|_| once(threads)).fold(0.0, f64::max);
+        println!("two threads at 2 KB, {name}: {:.2} times one", best(2) / best(1));
+    }
+}
+
+/// The least that a cache can do: a look-up by the request's text.
+#[derive(Clone)]
+struct Moka {
+    cache: Cache<Box<str>, std::sync::Arc<RawValue>>,
+    inner: Instant,
+}
+
+impl Moka {
+    fn over(inner: Instant) -> Self {
+        Self { cache: Cache::new(100_000), inner }
+    }
+}
+
+impl Service<RequestPacket> for Moka {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        let RequestPacket::Single(request) = &packet else { return self.inner.call(packet) };
+        let (key, id) = (request.serialized().get(), request.id().clone());
+        if let Some(answer) = self.cache.get(key) {
+            let payload = ResponsePayload::Success((*answer).to_owned());
+            return Box::pin(ready(Ok(ResponsePacket::Single(Response { id, payload }))));
+        }
+        let (key, cache) = (key.into(), self.cache.clone());
+        let answer = self.inner.call(packet);
+        Box::pin(async move {
+            let answer = answer.await?;
+            if let ResponsePacket::Single(Response {
+                payload: ResponsePayload::Success(raw), ..
+            }) = &answer
+            {
+                cache.insert(key, raw.clone().into());
+            }
+            Ok(answer)
+        })
+    }
+}

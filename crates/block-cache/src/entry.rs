@@ -1,0 +1,115 @@
+//! An answer that was kept.
+
+use crate::Age;
+use alclad_core::{EndpointId, Heads, Method};
+use alloy_primitives::B256;
+use serde_json::value::RawValue;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What an entry costs beside the bytes of its key and of its answer: moka's node, its place in
+/// the map and in the queue, this struct and the heads of three allocations. Measured with a
+/// million entries; see the `memory` benchmark.
+const OVERHEAD: usize = 384;
+
+/// An answer, and what it belongs to.
+pub(crate) struct Entry {
+    pub(crate) answer: Box<RawValue>,
+    pub(crate) method: &'static Method,
+    pub(crate) bond: Bond,
+    /// The lowest block that it speaks of; the highest is that of the bond.
+    pub(crate) from: Option<u64>,
+    age: Age,
+    /// Whether its block has become final meanwhile.
+    settled: AtomicBool,
+    expires: Option<Instant>,
+    /// Who gave it.
+    pub(crate) endpoint: Option<EndpointId>,
+}
+
+/// What an answer belongs to, and holds by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// Nothing that could change.
+    Constant,
+    /// The block of this height, which is final.
+    Final(u64),
+    /// A block that may be replaced. Only if the answer says so itself (`told`) it is certain that
+    /// this is its block.
+    Block { number: u64, hash: B256, told: bool },
+    /// The newest block, which was at this height.
+    Latest { number: u64, reorgs: u64, until: Instant },
+}
+
+impl Bond {
+    /// The height that it belongs to.
+    pub(crate) const fn number(self) -> Option<u64> {
+        match self {
+            Self::Constant => None,
+            Self::Final(number) | Self::Block { number, .. } | Self::Latest { number, .. } => {
+                Some(number)
+            }
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(
+        answer: Box<RawValue>,
+        method: &'static Method,
+        (bond, age, from): (Bond, Age, Option<u64>),
+        lifetime: Option<Duration>,
+        endpoint: Option<EndpointId>,
+    ) -> Self {
+        let expires = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
+        let settled = AtomicBool::new(false);
+        Self { answer, method, bond, from, age, settled, expires, endpoint }
+    }
+
+    /// What it weighs under this key, in bytes.
+    pub(crate) fn weight(&self, key: &[u8]) -> u32 {
+        u32::try_from(key.len() + self.answer.get().len() + OVERHEAD).unwrap_or(u32::MAX)
+    }
+
+    /// How old its block is, as far as that was noticed.
+    pub(crate) fn age(&self) -> Age {
+        if self.is_settled() { Age::Final } else { self.age }
+    }
+
+    /// Whether nothing but a reorg of final blocks can make it untrue.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.bond, Bond::Constant | Bond::Final(_)) || self.settled.load(Relaxed)
+    }
+
+    /// Whether it may be given as an answer now.
+    pub(crate) fn is_good(&self, heads: &Heads) -> bool {
+        if self.is_settled() {
+            // A lifetime for what is settled is the policy's wish.
+            return self.expires.is_none_or(|expires| Instant::now() < expires);
+        }
+        !self.has_expired() && self.is_true(heads)
+    }
+
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= Instant::now())
+    }
+
+    fn is_true(&self, heads: &Heads) -> bool {
+        match self.bond {
+            Bond::Constant | Bond::Final(_) => true,
+            Bond::Block { number, hash, told } => {
+                let holds = heads.canonical_until(number, hash).is_some();
+                if holds && told && heads.finalized() >= Some(number) {
+                    self.settled.store(true, Relaxed);
+                }
+                holds
+            }
+            Bond::Latest { number, reorgs, until } => {
+                heads.latest() == Some(number) && heads.reorgs() == reorgs && Instant::now() < until
+            }
+        }
+    }
+}

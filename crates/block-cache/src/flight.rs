@@ -1,0 +1,122 @@
+//! Questions that are being asked, and what came of them.
+
+use crate::entry::Entry;
+use alclad_core::{AnswerNote, error::SharedError};
+use alloy_json_rpc::{Id, Response, ResponsePayload};
+use alloy_transport::TransportError;
+use futures::future::{BoxFuture, Shared, WeakShared};
+use smallvec::SmallVec;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::Instant;
+
+/// A packet that is being asked, for all that wait for an answer of it. As long as one of them is
+/// there it goes on.
+pub(crate) type Flight = Shared<BoxFuture<'static, Arc<Landed>>>;
+
+/// What came back, in the order of the packet.
+pub(crate) type Landed = SmallVec<[Parcel; 1]>;
+
+/// What came back for one member.
+#[derive(Clone)]
+pub(crate) struct Parcel {
+    pub(crate) content: Result<Content, SharedError>,
+    pub(crate) note: AnswerNote,
+}
+
+#[derive(Clone)]
+pub(crate) enum Content {
+    Kept(Arc<Entry>),
+    Loose(ResponsePayload),
+}
+
+impl Parcel {
+    /// The answer for the caller with this id.
+    pub(crate) fn response(self, id: Id) -> Result<Response, TransportError> {
+        let payload = match self.content.map_err(|error| error.to_error())? {
+            Content::Kept(entry) => ResponsePayload::Success(entry.answer.clone()),
+            Content::Loose(payload) => payload,
+        };
+        Ok(Response { id, payload })
+    }
+}
+
+/// A seat in a flight.
+pub(crate) struct Ticket {
+    pub(crate) flight: Flight,
+    pub(crate) index: usize,
+}
+
+/// The flights of one pipeline, by what they ask.
+#[derive(Clone, Default)]
+pub(crate) struct Flights(Arc<Mutex<Board>>);
+
+#[derive(Default)]
+struct Board {
+    flights: HashMap<Box<[u8]>, Entered, foldhash::fast::RandomState>,
+    number: u64,
+}
+
+struct Entered {
+    number: u64,
+    flight: WeakShared<BoxFuture<'static, Arc<Landed>>>,
+    index: usize,
+    deadline: Option<Instant>,
+}
+
+impl Flights {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A seat in the flight that asks this, if it goes on until then.
+    pub(crate) fn join(&self, text: &[u8], deadline: Option<Instant>) -> Option<Ticket> {
+        let board = self.board();
+        let Entered { flight, index, deadline: ends, .. } = board.flights.get(text)?;
+        let is_long_enough = ends.is_none_or(|ends| deadline.is_some_and(|mine| mine <= ends));
+        let flight = flight.upgrade().filter(|_| is_long_enough)?;
+        Some(Ticket { flight, index: *index })
+    }
+
+    /// A number for a new flight, which takes it off the board when it has landed or was given up.
+    pub(crate) fn prepare(&self, texts: SmallVec<[(Box<[u8]>, usize); 1]>) -> Departure {
+        let mut board = self.board();
+        board.number += 1;
+        Departure { flights: self.clone(), texts, number: board.number }
+    }
+
+    /// Others may join.
+    pub(crate) fn announce(
+        &self,
+        texts: SmallVec<[(Box<[u8]>, usize); 1]>,
+        number: u64,
+        flight: &Flight,
+        deadline: Option<Instant>,
+    ) {
+        let mut board = self.board();
+        for (text, index) in texts {
+            let Some(flight) = flight.downgrade() else { return };
+            board.flights.insert(text, Entered { number, flight, index, deadline });
+        }
+    }
+}
+
+/// Takes a flight off the board when it is dropped.
+pub(crate) struct Departure {
+    flights: Flights,
+    texts: SmallVec<[(Box<[u8]>, usize); 1]>,
+    pub(crate) number: u64,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        let mut board = self.flights.board();
+        for (text, _) in &self.texts {
+            if board.flights.get(text).is_some_and(|entered| entered.number == self.number) {
+                board.flights.remove(text);
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod chain;
+mod entry;
+mod file;
+pub use file::FileError;
+
+mod flight;
+mod glob;
+mod layer;
+pub use layer::BlockCacheLayer;
+
+mod lifetime;
+pub use lifetime::{Age, ByDepth, Keep, Lifetime, Subject};
+
+mod question;
+mod service;
+pub use service::BlockCacheService;
+
+mod spelling;
+mod statistics;
+pub use statistics::{Count, Statistics};
+
+mod store;
+pub use store::BlockCache;
+
+mod verdict;

@@ -1,0 +1,353 @@
+use crate::{
+    BlockCache, Keep, Lifetime, Subject,
+    chain::{Chain, Moment},
+    entry::Entry,
+    flight::{Content, Departure, Flight, Flights, Landed, Parcel, Ticket},
+    question::{Question, Topic, at_height, is_for_cache, raw, with_chain},
+    statistics::Event,
+    verdict::Answer,
+};
+use alclad_core::{
+    AnswerNote, BlockRef, CacheState, CallOptions, Inner, Members, Method, Questions, Ready,
+    Upstream,
+    error::{BadAnswer, DeadlineExceeded, Misfit, SharedError, TypedError},
+    note,
+};
+use alloy_json_rpc::{
+    Id, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
+};
+use alloy_transport::{TransportError, TransportFut};
+use futures::FutureExt;
+use smallvec::{SmallVec, smallvec};
+use std::{
+    future::{Future, ready},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+mod batch;
+
+/// The service of [`BlockCacheLayer`](crate::BlockCacheLayer).
+#[derive(Debug)]
+pub struct BlockCacheService<S> {
+    inner: Inner<S, State>,
+}
+
+/// What all clones of one pipeline's service share.
+pub(crate) struct State {
+    store: BlockCache,
+    chain: Chain,
+    lifetime: Arc<dyn Lifetime>,
+    max_age: Option<Duration>,
+    flights: Flights,
+}
+
+/// What is to be done with a request.
+enum Reading {
+    /// It passes.
+    Pass,
+    Hit(Arc<Entry>),
+    Miss(Question),
+}
+
+// === impl BlockCacheService ===
+
+impl<S> BlockCacheService<S> {
+    pub(crate) fn new(inner: S, state: State) -> Self {
+        Self { inner: Inner::new(inner, state) }
+    }
+}
+
+impl<S> Clone for BlockCacheService<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<S: Upstream> Service<RequestPacket> for BlockCacheService<S> {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    // Hits are given also while nobody below has room: a miss waits in its future.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut packet: RequestPacket) -> Self::Future {
+        CallOptions::adopt(&mut packet);
+        let inner = self.inner.take_ready();
+        match packet {
+            RequestPacket::Single(request) => single(inner, request),
+            RequestPacket::Batch(requests) => Box::pin(batch::ask(inner, requests)),
+        }
+    }
+}
+
+fn single<S: Upstream>(
+    inner: Ready<S, State>,
+    request: SerializedRequest,
+) -> TransportFut<'static> {
+    match inner.state().read(&request) {
+        Reading::Hit(entry) => {
+            note::record(|note| note.cache = Some(CacheState::Hit));
+            let (meta, _) = request.decompose();
+            Box::pin(ready(Ok(ResponsePacket::Single(given(meta.id, &entry)))))
+        }
+        Reading::Pass => Box::pin(pass(inner, request)),
+        Reading::Miss(question) => Box::pin(ask(inner, request, question)),
+    }
+}
+
+/// What was kept, for the caller with this id.
+fn given(id: Id, entry: &Entry) -> Response {
+    Response { id, payload: ResponsePayload::Success(entry.answer.clone()) }
+}
+
+/// Whether what is asked for one caller is good enough for others.
+fn may_share(request: &SerializedRequest) -> bool {
+    let is_its_own = |options: &CallOptions| options.no_retry || options.ignore_errors;
+    !CallOptions::of(request).is_some_and(is_its_own)
+}
+
+/// Asks below, and tells the heads what passes.
+async fn pass<S: Upstream>(
+    mut inner: Ready<S, State>,
+    request: SerializedRequest,
+) -> Result<ResponsePacket, TransportError> {
+    let passing = Passing::of(&request, inner.state());
+    let answer = inner.call(RequestPacket::Single(request)).await?;
+    if let ResponsePacket::Single(response) = &answer {
+        passing.shows(response, inner.state());
+    }
+    Ok(answer)
+}
+
+/// A request that passes, as far as its answer tells of the chain.
+struct Passing {
+    method: &'static Method,
+    block: BlockRef,
+}
+
+impl Passing {
+    fn of(request: &SerializedRequest, state: &State) -> Self {
+        let method = Method::of(request.method());
+        let block = match state.chain.is_alone() && method.shows_block {
+            true => BlockRef::of_request(request),
+            false => BlockRef::None,
+        };
+        Self { method, block }
+    }
+
+    fn shows(&self, response: &Response, state: &State) {
+        state.chain.saw(self.method, self.block, response);
+    }
+}
+
+/// Asks below, or waits for who asks already.
+async fn ask<S: Upstream>(
+    inner: Ready<S, State>,
+    request: SerializedRequest,
+    question: Question,
+) -> Result<ResponsePacket, TransportError> {
+    let deadline = CallOptions::of(&request).and_then(|options| options.deadline);
+    let is_alone = !may_share(&request);
+    let (id, method) = (request.id().clone(), question.method);
+    let joined = match is_alone {
+        true => None,
+        false => inner.state().flights.join(question.text(), deadline),
+    };
+    let (ticket, event) = match joined {
+        Some(ticket) => {
+            inner.state().store.counters().count(method, Event::Joined);
+            (ticket, Event::Joined)
+        }
+        None => {
+            let texts =
+                if is_alone { SmallVec::new() } else { smallvec![(question.text().into(), 0)] };
+            let flights = inner.state().flights.clone();
+            let departure = flights.prepare(texts.clone());
+            let number = departure.number;
+            inner.state().store.counters().count(method, Event::Miss);
+            let flight = fly(inner, departure, request, question).boxed().shared();
+            flights.announce(texts, number, &flight, deadline);
+            (Ticket { flight, index: 0 }, Event::Miss)
+        }
+    };
+    let parcel = land(ticket, deadline, event).await?;
+    parcel.response(id).map(ResponsePacket::Single)
+}
+
+/// Waits for a flight, but not longer than the caller wants.
+async fn land(
+    Ticket { flight, index }: Ticket,
+    deadline: Option<Instant>,
+    event: Event,
+) -> Result<Parcel, TransportError> {
+    let landed = match (event, deadline) {
+        (Event::Joined, Some(deadline)) => match timeout_at(deadline, flight).await {
+            Ok(landed) => landed,
+            Err(_) => return Err(DeadlineExceeded::new(0, None).into_transport_error()),
+        },
+        _ => flight.await,
+    };
+    let mut parcel = match Arc::try_unwrap(landed) {
+        Ok(mut landed) => landed.swap_remove(index),
+        Err(landed) => landed[index].clone(),
+    };
+    parcel.note.cache = Some(match event {
+        Event::Joined => CacheState::Joined,
+        _ => CacheState::Miss,
+    });
+    let said = parcel.note.clone();
+    note::record(|note| note.supersede(said));
+    Ok(parcel)
+}
+
+/// Asks one question below, and keeps the answer if it may be kept.
+async fn fly<S: Upstream>(
+    mut inner: Ready<S, State>,
+    departure: Departure,
+    request: SerializedRequest,
+    question: Question,
+) -> Arc<Landed> {
+    let id = request.id().clone();
+    let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
+    let request = inner.state().rewritten(request, &question);
+    let below = note::capture(inner.call(RequestPacket::Single(request)));
+    let (answer, notes) = inner.state().with_own_questions(question.topic, &inner, below).await;
+    let note = notes.of(&id);
+    let content = match answer {
+        Ok(ResponsePacket::Single(response)) if is_for(&response, &id) => {
+            Ok(inner.state().keep(question, response, &note, asked, clears))
+        }
+        Ok(_) => {
+            let error = BadAnswer::new(Misfit::Foreign, note.endpoint.clone());
+            Err(SharedError::new(error.into_transport_error()))
+        }
+        Err(error) => Err(SharedError::new(error)),
+    };
+    drop(departure);
+    Arc::new(smallvec![Parcel { content, note }])
+}
+
+/// An endpoint that could not read a request answers without an id.
+fn is_for(response: &Response, id: &Id) -> bool {
+    response.id == *id || (response.id.is_none() && response.payload.is_error())
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn new(
+        store: BlockCache,
+        chain: Chain,
+        lifetime: Arc<dyn Lifetime>,
+        max_age: Option<Duration>,
+    ) -> Self {
+        Self { store, chain, lifetime, max_age, flights: Flights::default() }
+    }
+
+    fn read(&self, request: &SerializedRequest) -> Reading {
+        if !is_for_cache(request) {
+            return Reading::Pass;
+        }
+        let chain_id = self.chain.id();
+        if let Some((chain_id, text)) = chain_id.zip(raw(request))
+            && let Some(entry) = self.find(&with_chain(chain_id, text))
+        {
+            return Reading::Hit(entry);
+        }
+        let Some(mut question) = Question::of(request, self.latest()) else { return Reading::Pass };
+        if let Some(chain_id) = chain_id
+            && let Some(entry) = self.find(question.key(chain_id))
+        {
+            return Reading::Hit(entry);
+        }
+        Reading::Miss(question)
+    }
+
+    /// What stands under this key, if it is true.
+    fn find(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        let entry = self.store.get(key)?;
+        if entry.is_good(&self.chain.heads) {
+            self.store.counters().count(entry.method, Event::Hit(entry.age()));
+            return Some(entry);
+        }
+        if entry.has_expired() {
+            self.store.remove(key);
+        }
+        None
+    }
+
+    /// The height that `latest` is read as, if it is.
+    fn latest(&self) -> Option<u64> {
+        let max_age = self.max_age?;
+        self.chain.heads.age().filter(|age| *age <= max_age)?;
+        self.chain.heads.latest()
+    }
+
+    /// A request for `latest` becomes one for the height that it is read as.
+    fn rewritten(&self, request: SerializedRequest, question: &Question) -> SerializedRequest {
+        match question.topic {
+            Topic::Latest(height) => at_height(request, question.method, height),
+            _ => request,
+        }
+    }
+
+    /// Waits for an answer, and meanwhile for what has to be known to keep it.
+    async fn with_own_questions<S: Upstream, T>(
+        &self,
+        topic: Topic,
+        inner: &Ready<S, Self>,
+        answer: impl Future<Output = T>,
+    ) -> T {
+        if self.chain.id().is_some() && !self.chain.may_look(topic) {
+            return answer.await;
+        }
+        let id = self.chain.learn_id(inner.fresh());
+        let look = self.chain.look_for_final(topic, inner.fresh());
+        tokio::join!(answer, id, look).0
+    }
+
+    /// Keeps the answer, if it may be kept.
+    fn keep(
+        &self,
+        mut question: Question,
+        response: Response,
+        note: &AnswerNote,
+        asked: Moment,
+        clears: u64,
+    ) -> Content {
+        self.chain.saw(question.method, question.block, &response);
+        let answer = Answer { response: &response, endpoint: note.endpoint.as_ref(), asked };
+        let bond = question.bond(&answer, &self.chain, self.max_age);
+        let kept = bond.zip(self.chain.id()).filter(|_| self.store.clears() == clears);
+        let Some(((bond, age), chain_id)) = kept else { return Content::Loose(response.payload) };
+        let head = self.chain.heads.latest();
+        let depth = bond.number().zip(head).map(|(number, head)| head.saturating_sub(number));
+        let bytes = response.payload.as_success().map_or(0, |answer| answer.get().len());
+        let subject = Subject { method: question.method, age, depth, bytes };
+        let lifetime = match self.lifetime.of(&subject) {
+            Keep::UntilEvicted => None,
+            Keep::For(lifetime) => Some(lifetime),
+            Keep::Never => return Content::Loose(response.payload),
+        };
+        let from = match question.topic {
+            Topic::Height { from, is_range: true, .. } => Some(from),
+            _ => None,
+        };
+        let payload = match response.payload {
+            ResponsePayload::Success(answer) => answer,
+            failure @ ResponsePayload::Failure(_) => return Content::Loose(failure),
+        };
+        let what = (bond, age, from);
+        let entry = Entry::new(payload, question.method, what, lifetime, note.endpoint.clone());
+        let entry = Arc::new(entry);
+        self.store.insert(question.key(chain_id).into(), Arc::clone(&entry), head);
+        Content::Kept(entry)
+    }
+}

@@ -1,0 +1,233 @@
+use crate::{
+    FileError, Statistics,
+    entry::{Bond, Entry},
+    file, glob,
+    question::{Key, chain_of},
+    statistics::Counters,
+};
+use alclad_core::{EndpointId, names};
+use foldhash::fast::RandomState;
+use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    ops::RangeInclusive,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
+    },
+};
+
+/// Answers that deep below the head are not looked for after a reorg.
+const WATCHED: u64 = 256;
+
+/// The store of one or more cache layers, and the handle on it. Clones share it.
+///
+/// Layers of pipelines for different chains may share one: the chain is part of every key.
+#[derive(Clone)]
+pub struct BlockCache(Arc<Shared>);
+
+struct Shared {
+    cache: Cache<Key, Arc<Entry>, RandomState>,
+    max_bytes: u64,
+    near: Arc<Near>,
+    counters: Arc<Counters>,
+    /// How often something was cleared.
+    clears: AtomicU64,
+}
+
+/// Which answers belong to blocks near the head.
+#[derive(Default)]
+struct Near(Mutex<BTreeMap<(u64, u64), HashSet<Key>>>);
+
+/// A store that lives as long as others hold it.
+pub(crate) struct WeakStore(Weak<Shared>);
+
+impl WeakStore {
+    pub(crate) fn upgrade(&self) -> Option<BlockCache> {
+        self.0.upgrade().map(BlockCache)
+    }
+}
+
+impl BlockCache {
+    /// Room for so many bytes: answers, keys, and what holding them costs. The longest without use
+    /// goes first.
+    pub fn new(max_bytes: u64) -> Self {
+        let (near, counters) = (Arc::<Near>::default(), Arc::new(Counters::new()));
+        let (gone, counted) = (Arc::clone(&near), Arc::clone(&counters));
+        let cache = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(|key: &Key, entry: &Arc<Entry>| entry.weight(key))
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |key: Arc<Key>, entry, cause| {
+                if cause != RemovalCause::Replaced {
+                    gone.forget(&key, &entry);
+                }
+                if cause == RemovalCause::Size {
+                    counted.evictions.fetch_add(1, Relaxed);
+                    metrics::counter!(names::CACHE_EVICTIONS).increment(1);
+                }
+            })
+            .build_with_hasher(RandomState::default());
+        Self(Arc::new(Shared { cache, max_bytes, near, counters, clears: AtomicU64::new(0) }))
+    }
+
+    /// What came of the questions so far, and what it holds.
+    pub fn statistics(&self) -> Statistics {
+        let Shared { cache, max_bytes, counters, .. } = &*self.0;
+        cache.run_pending_tasks();
+        let (entries, bytes) = (cache.entry_count(), cache.weighted_size());
+        let mut statistics =
+            Statistics { entries, bytes, max_bytes: *max_bytes, ..Statistics::default() };
+        counters.read(&mut statistics);
+        statistics
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.clear_if(|_| true);
+    }
+
+    /// Forgets the answers to methods by this name or pattern: `eth_getLogs`, `eth_get*`, `*`.
+    pub fn clear_methods(&self, pattern: &str) {
+        self.clear_if(|entry| glob::matches(pattern, entry.method.name));
+    }
+
+    /// Forgets what belongs to any of these blocks, logs of ranges that touch them included.
+    pub fn clear_blocks(&self, blocks: RangeInclusive<u64>) {
+        self.clear_if(|entry| {
+            let to = entry.bond.number();
+            let from = entry.from.or(to);
+            from.zip(to).is_some_and(|(from, to)| from <= *blocks.end() && to >= *blocks.start())
+        });
+    }
+
+    /// Forgets what this endpoint has answered.
+    pub fn clear_endpoint(&self, endpoint: &EndpointId) {
+        self.clear_if(|entry| entry.endpoint.as_ref() == Some(endpoint));
+    }
+
+    /// Writes all that is final on this chain to a file, and returns how many answers that are.
+    ///
+    /// It writes beside the file and then puts the new one in its place. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
+        let all = self.0.cache.iter().map(|(key, entry)| (Key::clone(&key), entry));
+        let is_final = |(key, entry): &(Key, Arc<Entry>)| {
+            chain_of(key) == Some(chain_id) && entry.is_settled()
+        };
+        let all = all.filter(is_final);
+        file::save(path.as_ref(), chain_id, all)
+    }
+
+    /// Reads what [`save`](Self::save) has written, and returns how many answers that were. It
+    /// blocks.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is of another chain, or is not what was written. Then nothing of
+    /// it is taken.
+    pub fn load(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
+        let all = file::load(path.as_ref(), chain_id)?;
+        let count = all.len();
+        for (key, entry) in all {
+            self.0.cache.insert(key, Arc::new(entry));
+        }
+        Ok(count)
+    }
+
+    fn clear_if(&self, is_meant: impl Fn(&Entry) -> bool) {
+        // What is in flight now is not kept.
+        self.0.clears.fetch_add(1, AcqRel);
+        let meant = self.0.cache.iter().filter(|(_, entry)| is_meant(entry));
+        meant.for_each(|(key, _)| self.remove(&key));
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn clears(&self) -> u64 {
+        self.0.clears.load(Acquire)
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// What stands under this key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        self.0.cache.get(key)
+    }
+
+    /// Keeps an answer, when the chain's head is at this height.
+    pub(crate) fn insert(&self, key: Key, entry: Arc<Entry>, head: Option<u64>) {
+        self.0.near.note(&key, &entry, head);
+        self.0.cache.insert(key, entry);
+    }
+
+    pub(crate) fn remove(&self, key: &[u8]) {
+        self.0.cache.invalidate(key);
+    }
+
+    /// The blocks from this height on were replaced.
+    pub(crate) fn orphan(&self, chain_id: u64, from: u64) {
+        let keys = self.0.near.take_from(chain_id, from);
+        self.0.counters.orphaned.fetch_add(keys.len() as u64, Relaxed);
+        keys.iter().for_each(|key| self.remove(key));
+    }
+}
+
+impl Near {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), HashSet<Key>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, key: &Key, entry: &Entry, head: Option<u64>) {
+        let (Some(number), Some(chain_id)) = (entry.bond.number(), chain_of(key)) else { return };
+        let lowest = head.unwrap_or(number).saturating_sub(WATCHED);
+        if number < lowest && matches!(entry.bond, Bond::Final(_)) {
+            return;
+        }
+        let mut blocks = self.lock();
+        while let Some((&block, _)) = blocks.range((chain_id, 0)..(chain_id, lowest)).next() {
+            blocks.remove(&block);
+        }
+        blocks.entry((chain_id, number)).or_default().insert(Key::clone(key));
+    }
+
+    fn forget(&self, key: &Key, entry: &Entry) {
+        let (Some(number), Some(chain_id)) = (entry.bond.number(), chain_of(key)) else { return };
+        let mut blocks = self.lock();
+        if let Some(keys) = blocks.get_mut(&(chain_id, number)) {
+            keys.remove(key);
+            if keys.is_empty() {
+                blocks.remove(&(chain_id, number));
+            }
+        }
+    }
+
+    fn take_from(&self, chain_id: u64, from: u64) -> Vec<Key> {
+        let mut blocks = self.lock();
+        let taken = blocks.extract_if((chain_id, from)..=(chain_id, u64::MAX), |_, _| true);
+        taken.flat_map(|(_, keys)| keys).collect()
+    }
+}
+
+impl fmt::Debug for BlockCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { cache, max_bytes, .. } = &*self.0;
+        f.debug_struct("BlockCache")
+            .field("entries", &cache.entry_count())
+            .field("bytes", &cache.weighted_size())
+            .field("max_bytes", max_bytes)
+            .finish()
+    }
+}
