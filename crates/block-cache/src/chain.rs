@@ -94,15 +94,8 @@ impl Chain {
         }
     }
 
-    /// Asks which block is final, if the answer may decide how long one to this topic is kept.
-    pub(crate) async fn look_for_final<S: Upstream, T>(
-        &self,
-        topic: Topic,
-        mut inner: Ready<S, T>,
-    ) {
-        if !self.may_look(topic) || !self.is_due() {
-            return;
-        }
+    /// Asks which block is final.
+    pub(crate) async fn look_for_final<S: Upstream, T>(&self, mut inner: Ready<S, T>) {
         let Some(packet) = question(BY_NUMBER, ("finalized", false)) else { return };
         if let Ok(ResponsePacket::Single(answer)) = inner.call(packet).await {
             let tag = BlockRef::Tag(alclad_core::Tag::Finalized);
@@ -110,8 +103,9 @@ impl Chain {
         }
     }
 
-    /// Whether it is good to know which block is final.
-    pub(crate) fn may_look(&self, topic: Topic) -> bool {
+    /// Whether how long an answer to this is kept may depend on which block is final, and nobody
+    /// has asked for that in a while.
+    pub(crate) fn must_look(&self, topic: Topic) -> bool {
         let number = match topic {
             Topic::Constant | Topic::Latest(_) => return false,
             Topic::Height { to, .. } => Some(to),
@@ -121,7 +115,7 @@ impl Chain {
         let is_near = number.zip(self.heads.latest()).is_some_and(|(number, latest)| {
             number <= latest && number.saturating_add(NEAR) > latest
         });
-        !is_final && !is_near
+        !is_final && !is_near && self.is_due()
     }
 
     fn is_due(&self) -> bool {

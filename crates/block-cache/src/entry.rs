@@ -1,11 +1,14 @@
 //! An answer that was kept.
 
-use crate::Age;
+use crate::{Age, statistics::Counters};
 use alclad_core::{EndpointId, Heads, Method};
 use alloy_primitives::B256;
 use serde_json::value::RawValue;
 use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -13,7 +16,13 @@ use tokio::time::Instant;
 /// What an entry costs beside the bytes of its key and of its answer: moka's node, its place in
 /// the map and in the queue, this struct and the heads of three allocations. Measured with a
 /// million entries; see the `memory` benchmark.
-const OVERHEAD: usize = 384;
+const OVERHEAD: usize = 512;
+
+#[cfg(test)]
+thread_local! {
+    /// The chain is not looked at, so that the model has something to find.
+    pub(crate) static BLIND: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
 
 /// An answer, and what it belongs to.
 pub(crate) struct Entry {
@@ -28,6 +37,10 @@ pub(crate) struct Entry {
     expires: Option<Instant>,
     /// Who gave it.
     pub(crate) endpoint: Option<EndpointId>,
+    /// Who is told when it had to go.
+    counters: Weak<Counters>,
+    /// It was taken out, and did not have to go for want of room.
+    removed: AtomicBool,
 }
 
 /// What an answer belongs to, and holds by.
@@ -66,7 +79,18 @@ impl Entry {
     ) -> Self {
         let expires = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
         let settled = AtomicBool::new(false);
-        Self { answer, method, bond, from, age, settled, expires, endpoint }
+        let (counters, removed) = (Weak::new(), AtomicBool::new(false));
+        Self { answer, method, bond, from, age, settled, expires, endpoint, counters, removed }
+    }
+
+    /// It is kept in the store of these counters.
+    pub(crate) fn kept_by(mut self, counters: &Arc<Counters>) -> Self {
+        self.counters = Arc::downgrade(counters);
+        self
+    }
+
+    pub(crate) fn is_removed(&self) {
+        self.removed.store(true, Relaxed);
     }
 
     /// What it weighs under this key, in bytes.
@@ -98,6 +122,10 @@ impl Entry {
     }
 
     fn is_true(&self, heads: &Heads) -> bool {
+        #[cfg(test)]
+        if BLIND.get() {
+            return true;
+        }
         match self.bond {
             Bond::Constant | Bond::Final(_) => true,
             Bond::Block { number, hash, told } => {
@@ -110,6 +138,16 @@ impl Entry {
             Bond::Latest { number, reorgs, until } => {
                 heads.latest() == Some(number) && heads.reorgs() == reorgs && Instant::now() < until
             }
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !*self.removed.get_mut()
+            && let Some(counters) = self.counters.upgrade()
+        {
+            counters.evicted();
         }
     }
 }

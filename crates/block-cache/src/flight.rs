@@ -1,6 +1,6 @@
 //! Questions that are being asked, and what came of them.
 
-use crate::entry::Entry;
+use crate::{entry::Entry, question::Key};
 use alclad_core::{AnswerNote, error::SharedError};
 use alloy_json_rpc::{Id, Response, ResponsePayload};
 use alloy_transport::TransportError;
@@ -49,13 +49,16 @@ pub(crate) struct Ticket {
     pub(crate) index: usize,
 }
 
+/// What is asked in a flight, and where its answer will be.
+pub(crate) type Keys = SmallVec<[(Key, usize); 1]>;
+
 /// The flights of one pipeline, by what they ask.
 #[derive(Clone, Default)]
 pub(crate) struct Flights(Arc<Mutex<Board>>);
 
 #[derive(Default)]
 struct Board {
-    flights: HashMap<Box<[u8]>, Entered, foldhash::fast::RandomState>,
+    flights: HashMap<Key, Entered, foldhash::fast::RandomState>,
     number: u64,
 }
 
@@ -72,33 +75,33 @@ impl Flights {
     }
 
     /// A seat in the flight that asks this, if it goes on until then.
-    pub(crate) fn join(&self, text: &[u8], deadline: Option<Instant>) -> Option<Ticket> {
+    pub(crate) fn join(&self, key: &[u8], deadline: Option<Instant>) -> Option<Ticket> {
         let board = self.board();
-        let Entered { flight, index, deadline: ends, .. } = board.flights.get(text)?;
+        let Entered { flight, index, deadline: ends, .. } = board.flights.get(key)?;
         let is_long_enough = ends.is_none_or(|ends| deadline.is_some_and(|mine| mine <= ends));
         let flight = flight.upgrade().filter(|_| is_long_enough)?;
         Some(Ticket { flight, index: *index })
     }
 
-    /// A number for a new flight, which takes it off the board when it has landed or was given up.
-    pub(crate) fn prepare(&self, texts: SmallVec<[(Box<[u8]>, usize); 1]>) -> Departure {
+    /// A number for a new flight.
+    pub(crate) fn prepare(&self, keys: Keys) -> Departure {
         let mut board = self.board();
         board.number += 1;
-        Departure { flights: self.clone(), texts, number: board.number }
+        Departure { flights: self.clone(), keys, number: board.number }
     }
 
-    /// Others may join.
+    /// Others may join, until it has landed or was given up.
     pub(crate) fn announce(
         &self,
-        texts: SmallVec<[(Box<[u8]>, usize); 1]>,
+        keys: Keys,
         number: u64,
         flight: &Flight,
         deadline: Option<Instant>,
     ) {
         let mut board = self.board();
-        for (text, index) in texts {
+        for (key, index) in keys {
             let Some(flight) = flight.downgrade() else { return };
-            board.flights.insert(text, Entered { number, flight, index, deadline });
+            board.flights.insert(key, Entered { number, flight, index, deadline });
         }
     }
 }
@@ -106,16 +109,16 @@ impl Flights {
 /// Takes a flight off the board when it is dropped.
 pub(crate) struct Departure {
     flights: Flights,
-    texts: SmallVec<[(Box<[u8]>, usize); 1]>,
+    keys: Keys,
     pub(crate) number: u64,
 }
 
 impl Drop for Departure {
     fn drop(&mut self) {
         let mut board = self.flights.board();
-        for (text, _) in &self.texts {
-            if board.flights.get(text).is_some_and(|entered| entered.number == self.number) {
-                board.flights.remove(text);
+        for (key, _) in &self.keys {
+            if board.flights.get(key).is_some_and(|entered| entered.number == self.number) {
+                board.flights.remove(key);
             }
         }
     }

@@ -13,6 +13,9 @@ pub use layer::BlockCacheLayer;
 mod lifetime;
 pub use lifetime::{Age, ByDepth, Keep, Lifetime, Subject};
 
+#[cfg(test)]
+mod model;
+mod near;
 mod question;
 mod service;
 pub use service::BlockCacheService;

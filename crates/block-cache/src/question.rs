@@ -16,8 +16,8 @@ pub(crate) type Key = Arc<[u8]>;
 pub(crate) struct Question {
     pub(crate) method: &'static Method,
     pub(crate) block: BlockRef,
-    /// Without a chain in it yet.
-    key: Bytes,
+    /// Its key; if the chain is not known yet, without one.
+    pub(crate) key: Bytes,
     pub(crate) topic: Topic,
 }
 
@@ -42,7 +42,11 @@ impl Topic {
 
 impl Question {
     /// Nothing if no answer to it is ever kept. `latest` is read as this height.
-    pub(crate) fn of(request: &SerializedRequest, latest: Option<u64>) -> Option<Self> {
+    pub(crate) fn of(
+        request: &SerializedRequest,
+        chain_id: Option<u64>,
+        latest: Option<u64>,
+    ) -> Option<Self> {
         let method = Method::of(request.method());
         let raw = raw(request);
         let params = match raw.map(|raw| &raw[request.method().len()..]) {
@@ -51,27 +55,12 @@ impl Question {
         };
         // What shows the newest block is what tells of it.
         let latest = latest.filter(|_| !method.shows_block);
-        let mut key = Bytes::from_slice(&[0; CHAIN]);
+        let mut key = Bytes::from_slice(&chain_id.unwrap_or_default().to_be_bytes());
         key.extend_from_slice(request.method().as_bytes());
         key.extend_from_slice(PARAMS.as_bytes());
         let block = write_params(&mut key, method, params, latest)?;
         let topic = topic(method, block, latest)?;
         Some(Self { method, block, key, topic })
-    }
-
-    /// Its key on this chain.
-    pub(crate) fn key(&mut self, chain_id: u64) -> &[u8] {
-        self.key[..CHAIN].copy_from_slice(&chain_id.to_be_bytes());
-        &self.key
-    }
-
-    pub(crate) fn text_and_chain(&self) -> &[u8] {
-        &self.key
-    }
-
-    /// What equal questions have in common, on any chain.
-    pub(crate) fn text(&self) -> &[u8] {
-        &self.key[CHAIN..]
     }
 }
 
@@ -97,6 +86,16 @@ fn topic(method: &Method, block: BlockRef, latest: Option<u64>) -> Option<Topic>
         (Caching::AtBlock, BlockRef::Tag(Tag::Latest), Some(latest)) => Some(Topic::Latest(latest)),
         _ => None,
     }
+}
+
+/// This key on this chain.
+pub(crate) fn on_chain(key: &Key, chain_id: u64) -> Key {
+    if chain_of(key) == Some(chain_id) {
+        return Key::clone(key);
+    }
+    let mut bytes = Bytes::from_slice(&chain_id.to_be_bytes());
+    bytes.extend_from_slice(&key[CHAIN..]);
+    Key::from(&*bytes)
 }
 
 /// This text under this chain.

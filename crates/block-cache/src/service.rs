@@ -2,8 +2,8 @@ use crate::{
     BlockCache, Keep, Lifetime, Subject,
     chain::{Chain, Moment},
     entry::Entry,
-    flight::{Content, Departure, Flight, Flights, Landed, Parcel, Ticket},
-    question::{Question, Topic, at_height, is_for_cache, raw, with_chain},
+    flight::{Content, Departure, Flight, Flights, Keys, Landed, Parcel, Ticket},
+    question::{Key, Question, Topic, at_height, is_for_cache, on_chain, raw, with_chain},
     statistics::Event,
     verdict::Answer,
 };
@@ -21,6 +21,7 @@ use futures::FutureExt;
 use smallvec::{SmallVec, smallvec};
 use std::{
     future::{Future, ready},
+    iter::once,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -46,6 +47,7 @@ pub(crate) struct State {
 }
 
 /// What is to be done with a request.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and a box costs more")]
 enum Reading {
     /// It passes.
     Pass,
@@ -158,7 +160,7 @@ async fn ask<S: Upstream>(
     let (id, method) = (request.id().clone(), question.method);
     let joined = match is_alone {
         true => None,
-        false => inner.state().flights.join(question.text(), deadline),
+        false => inner.state().flights.join(&question.key, deadline),
     };
     let (ticket, event) = match joined {
         Some(ticket) => {
@@ -166,14 +168,14 @@ async fn ask<S: Upstream>(
             (ticket, Event::Joined)
         }
         None => {
-            let texts =
-                if is_alone { SmallVec::new() } else { smallvec![(question.text().into(), 0)] };
+            let key = Key::from(&*question.key);
+            let keys = if is_alone { Keys::new() } else { smallvec![(Key::clone(&key), 0)] };
             let flights = inner.state().flights.clone();
-            let departure = flights.prepare(texts.clone());
+            let departure = flights.prepare(keys.clone());
             let number = departure.number;
             inner.state().store.counters().count(method, Event::Miss);
-            let flight = fly(inner, departure, request, question).boxed().shared();
-            flights.announce(texts, number, &flight, deadline);
+            let flight = fly(inner, departure, request, question, key).boxed().shared();
+            flights.announce(keys, number, &flight, deadline);
             (Ticket { flight, index: 0 }, Event::Miss)
         }
     };
@@ -213,16 +215,18 @@ async fn fly<S: Upstream>(
     departure: Departure,
     request: SerializedRequest,
     question: Question,
+    key: Key,
 ) -> Arc<Landed> {
     let id = request.id().clone();
-    let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
+    let (mut asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
     let request = inner.state().rewritten(request, &question);
     let below = note::capture(inner.call(RequestPacket::Single(request)));
-    let (answer, notes) = inner.state().with_own_questions(question.topic, &inner, below).await;
+    let (answer, notes) =
+        inner.state().with_own_questions(once(question.topic), &inner, &mut asked, below).await;
     let note = notes.of(&id);
     let content = match answer {
         Ok(ResponsePacket::Single(response)) if is_for(&response, &id) => {
-            Ok(inner.state().keep(question, response, &note, asked, clears))
+            Ok(inner.state().keep(question, &key, response, &note, (asked, clears)))
         }
         Ok(_) => {
             let error = BadAnswer::new(Misfit::Foreign, note.endpoint.clone());
@@ -256,14 +260,15 @@ impl State {
             return Reading::Pass;
         }
         let chain_id = self.chain.id();
-        if let Some((chain_id, text)) = chain_id.zip(raw(request))
-            && let Some(entry) = self.find(&with_chain(chain_id, text))
-        {
+        let written = chain_id.zip(raw(request)).map(|(id, text)| with_chain(id, text));
+        if let Some(entry) = written.as_ref().and_then(|key| self.find(key)) {
             return Reading::Hit(entry);
         }
-        let Some(mut question) = Question::of(request, self.latest()) else { return Reading::Pass };
-        if let Some(chain_id) = chain_id
-            && let Some(entry) = self.find(question.key(chain_id))
+        let question = Question::of(request, chain_id, self.latest());
+        let Some(question) = question else { return Reading::Pass };
+        if chain_id.is_some()
+            && written.as_ref() != Some(&question.key)
+            && let Some(entry) = self.find(&question.key)
         {
             return Reading::Hit(entry);
         }
@@ -277,6 +282,8 @@ impl State {
             self.store.counters().count(entry.method, Event::Hit(entry.age()));
             return Some(entry);
         }
+        // Another answer will take its place.
+        entry.is_removed();
         if entry.has_expired() {
             self.store.remove(key);
         }
@@ -301,26 +308,37 @@ impl State {
     /// Waits for an answer, and meanwhile for what has to be known to keep it.
     async fn with_own_questions<S: Upstream, T>(
         &self,
-        topic: Topic,
+        mut topics: impl Iterator<Item = Topic>,
         inner: &Ready<S, Self>,
+        asked: &mut Moment,
         answer: impl Future<Output = T>,
     ) -> T {
-        if self.chain.id().is_some() && !self.chain.may_look(topic) {
+        let must_look = topics.any(|topic| self.chain.must_look(topic));
+        if self.chain.id().is_some() && !must_look {
             return answer.await;
         }
         let id = self.chain.learn_id(inner.fresh());
-        let look = self.chain.look_for_final(topic, inner.fresh());
-        tokio::join!(answer, id, look).0
+        let look = async {
+            if must_look {
+                self.chain.look_for_final(inner.fresh()).await;
+            }
+        };
+        let (answer, ..) = tokio::join!(answer, id, look);
+        if must_look {
+            // What is final now was so when it was asked: that takes an epoch and more.
+            asked.final_height = self.chain.final_height();
+        }
+        answer
     }
 
     /// Keeps the answer, if it may be kept.
     fn keep(
         &self,
-        mut question: Question,
+        question: Question,
+        key: &Key,
         response: Response,
         note: &AnswerNote,
-        asked: Moment,
-        clears: u64,
+        (asked, clears): (Moment, u64),
     ) -> Content {
         self.chain.saw(question.method, question.block, &response);
         let answer = Answer { response: &response, endpoint: note.endpoint.as_ref(), asked };
@@ -346,8 +364,6 @@ impl State {
         };
         let what = (bond, age, from);
         let entry = Entry::new(payload, question.method, what, lifetime, note.endpoint.clone());
-        let entry = Arc::new(entry);
-        self.store.insert(question.key(chain_id).into(), Arc::clone(&entry), head);
-        Content::Kept(entry)
+        Content::Kept(self.store.insert(on_chain(key, chain_id), entry, head))
     }
 }

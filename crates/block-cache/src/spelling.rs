@@ -72,6 +72,9 @@ pub(crate) fn write_params(
         }
         match (Some(index) == at, block, pinned) {
             (true, _, Some(height)) => write!(out, "\"latest@{height:#x}\"").ok()?,
+            (true, BlockRef::Number(_), _) if is_hex(argument) => {
+                write_value(out, argument, Place::Quantity);
+            }
             (true, BlockRef::Number(number), _) => write!(out, "\"{number:#x}\"").ok()?,
             (true, BlockRef::Hash(hash), _) if !is_filter(method) => {
                 write!(out, "\"{hash:#x}\"").ok()?;
@@ -86,6 +89,10 @@ pub(crate) fn write_params(
 /// Whether leaving this last argument out asks the same.
 fn is_omitted(argument: &str, is_after_block: bool) -> bool {
     argument == "null" || (argument == "{}" && is_after_block)
+}
+
+fn is_hex(argument: &str) -> bool {
+    argument.starts_with("\"0x")
 }
 
 const fn is_filter(method: &Method) -> bool {
@@ -110,7 +117,9 @@ fn write_value(out: &mut Bytes, json: &str, place: Place) {
             // Zero has one digit.
             let digits = &digits[zeros.min(digits.len().saturating_sub(1))..];
             out.extend_from_slice(b"\"0x");
-            out.extend(digits.iter().map(u8::to_ascii_lowercase));
+            let start = out.len();
+            out.extend_from_slice(digits);
+            out[start..].make_ascii_lowercase();
             out.push(b'"');
         }
         [b'[', content @ .., b']'] => {

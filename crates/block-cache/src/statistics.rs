@@ -2,10 +2,14 @@
 
 use crate::Age;
 use alclad_core::{Method, names};
+use metrics::{Key, Label, Level, Metadata};
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// What came of a cache's questions, and what it holds.
@@ -24,7 +28,7 @@ pub struct Statistics {
     pub methods: BTreeMap<&'static str, Count>,
     /// Answers that were given from the cache, by the age of their block: see [`Age::name`].
     pub hits_by_age: BTreeMap<&'static str, u64>,
-    /// Answers that had to go for want of room, or because their time was over.
+    /// Answers that had to go for want of room.
     pub evictions: u64,
     /// Answers that went because their block was replaced.
     pub orphaned: u64,
@@ -65,10 +69,21 @@ pub(crate) enum Event {
     Joined,
 }
 
+/// The keys of the counters of hits, misses and joined, by method: made once, for a hit is made in
+/// less time than a key.
+static EMITTED: LazyLock<[Vec<Key>; 3]> = LazyLock::new(|| {
+    [names::CACHE_HITS, names::CACHE_MISSES, names::CACHE_JOINED].map(|name| {
+        let label = |row| Label::from_static_parts(names::METHOD, Method::at_row(row).name);
+        (0..Method::ROWS).map(|row| Key::from_parts(name, vec![label(row)])).collect()
+    })
+});
+const METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
 /// Counts that threads do not take from each other.
 pub(crate) struct Counters {
     shards: Box<[Shard]>,
-    pub(crate) evictions: AtomicU64,
+    evictions: AtomicU64,
     pub(crate) orphaned: AtomicU64,
 }
 
@@ -103,16 +118,23 @@ impl Counters {
     pub(crate) fn count(&self, method: &'static Method, event: Event) {
         let shard = &self.shards[shard_of_thread()];
         let row = &shard.methods[method.row()];
-        let (count, name) = match event {
-            Event::Hit(_) => (&row.hits, names::CACHE_HITS),
-            Event::Miss => (&row.misses, names::CACHE_MISSES),
-            Event::Joined => (&row.joined, names::CACHE_JOINED),
+        let (count, emitted) = match event {
+            Event::Hit(_) => (&row.hits, &EMITTED[0]),
+            Event::Miss => (&row.misses, &EMITTED[1]),
+            Event::Joined => (&row.joined, &EMITTED[2]),
         };
         count.fetch_add(1, Relaxed);
         if let Event::Hit(age) = event {
             shard.ages[age as usize].fetch_add(1, Relaxed);
         }
-        metrics::counter!(name, names::METHOD => method.name).increment(1);
+        let key = &emitted[method.row()];
+        metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
+    }
+
+    /// An answer had to go for want of room.
+    pub(crate) fn evicted(&self) {
+        self.evictions.fetch_add(1, Relaxed);
+        metrics::counter!(names::CACHE_EVICTIONS).increment(1);
     }
 
     pub(crate) fn read(&self, into: &mut Statistics) {

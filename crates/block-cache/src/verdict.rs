@@ -65,7 +65,7 @@ impl Question {
 impl Question {
     /// Whether the transaction that was asked for is in the answer.
     fn is_about(&self, answer: &str) -> bool {
-        let hash = text_of(self.text_and_chain()).and_then(|text| text.rsplit('"').nth(1));
+        let hash = text_of(&self.key).and_then(|text| text.rsplit('"').nth(1));
         hash.is_some_and(|hash| answer.contains(hash))
     }
 }

@@ -2,10 +2,12 @@
 
 mod stage;
 
+use alclad_block_cache::BlockCacheLayer;
 use serde_json::json;
-use stage::{Stage, hex};
+use stage::{Stage, ask, hex};
 use std::time::Duration;
 use tokio::time::advance;
+use tower::Layer;
 
 #[tokio::test(start_paused = true)]
 async fn what_is_final_is_asked_once() {
@@ -91,4 +93,26 @@ async fn what_moves_is_never_kept() {
         }
     }
     assert_eq!(stage.store.statistics().entries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_final_blocks_with_receipts_and_logs_are_asked_for_once() {
+    for knows_heads in [true, false] {
+        let stage = Stage::new();
+        stage.chain.mine(1_000);
+        let layer = BlockCacheLayer::new().with_chain_id(stage.chain.chain_id());
+        let layer = if knows_heads { layer.with_heads(stage.rotation.heads()) } else { layer };
+        let cached = layer.layer(stage.rotation.clone());
+        for turn in 0..2 {
+            stage.node.reset_counters();
+            for number in 1..=1_000 {
+                let at = hex(number);
+                ask(&cached, "eth_getBlockByNumber", json!([at, true])).await;
+                ask(&cached, "eth_getBlockReceipts", json!([at])).await;
+                ask(&cached, "eth_getLogs", json!([{ "fromBlock": at, "toBlock": at }])).await;
+            }
+            // And one question for the final block.
+            assert_eq!(stage.node.total_calls(), [3_001, 0][turn]);
+        }
+    }
 }

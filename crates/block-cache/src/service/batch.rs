@@ -27,7 +27,7 @@ pub(super) async fn ask<S: Upstream>(
     let mut members = Members::new(Questions::new(&packet, false)?);
     let deadline = CallOptions::deadline_of(&packet);
     let (mut items, mut own, mut seats) = (Vec::new(), Vec::new(), Vec::new());
-    let mut texts: HashMap<Box<[u8]>, usize> = HashMap::new();
+    let mut keys: HashMap<Key, usize> = HashMap::new();
     let RequestPacket::Batch(requests) = packet else { return members.finish() };
     for (member, request) in requests.into_iter().enumerate() {
         let question = match inner.state().read(&request) {
@@ -42,18 +42,18 @@ pub(super) async fn ask<S: Upstream>(
             Reading::Miss(question) => Some(question),
         };
         if let Some(question) = question.as_ref().filter(|_| may_share(&request)) {
-            if let Some(index) = texts.get(question.text()) {
+            if let Some(index) = keys.get(&*question.key) {
                 own.push((member, *index, Event::Joined));
                 inner.state().store.counters().count(question.method, Event::Joined);
                 continue;
             }
             let mine = CallOptions::of(&request).and_then(|options| options.deadline);
-            if let Some(ticket) = inner.state().flights.join(question.text(), mine) {
+            if let Some(ticket) = inner.state().flights.join(&question.key, mine) {
                 inner.state().store.counters().count(question.method, Event::Joined);
                 seats.push(Seat { member, ticket, event: Event::Joined });
                 continue;
             }
-            texts.insert(question.text().into(), items.len());
+            keys.insert(Key::from(&*question.key), items.len());
         }
         if let Some(question) = &question {
             inner.state().store.counters().count(question.method, Event::Miss);
@@ -62,7 +62,7 @@ pub(super) async fn ask<S: Upstream>(
         items.push(Item { request, question });
     }
     if !items.is_empty() {
-        let flight = depart(inner, items, texts.into_iter().collect(), deadline);
+        let flight = depart(inner, items, keys.into_iter().collect(), deadline);
         seats.extend(own.into_iter().map(|(member, index, event)| {
             let ticket = Ticket { flight: flight.clone(), index };
             // Its own flight ends when the caller's deadline says so.
@@ -90,14 +90,14 @@ pub(super) async fn ask<S: Upstream>(
 fn depart<S: Upstream>(
     inner: Ready<S, State>,
     items: Vec<Item>,
-    texts: SmallVec<[(Box<[u8]>, usize); 1]>,
+    keys: Keys,
     deadline: Option<Instant>,
 ) -> Flight {
     let flights = inner.state().flights.clone();
-    let departure = flights.prepare(texts.clone());
+    let departure = flights.prepare(keys.clone());
     let number = departure.number;
     let flight = fly(inner, departure, items).boxed().shared();
-    flights.announce(texts, number, &flight, deadline);
+    flights.announce(keys, number, &flight, deadline);
     flight
 }
 
@@ -106,7 +106,7 @@ async fn fly<S: Upstream>(
     departure: Departure,
     items: Vec<Item>,
 ) -> Arc<Landed> {
-    let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
+    let (mut asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
     let (mut requests, mut questions) = (Vec::new(), Vec::new());
     for Item { request, question } in items {
         let passing = Passing::of(&request, inner.state());
@@ -117,16 +117,16 @@ async fn fly<S: Upstream>(
         requests.push(request);
         questions.push((question, passing));
     }
-    let topics = questions.iter().filter_map(|(question, _)| Some(question.as_ref()?.topic));
-    let topic = topics.into_iter().find(|topic| inner.state().chain.may_look(*topic));
     let packet = RequestPacket::Batch(requests);
     let mut members = match Questions::new(&packet, false) {
         Ok(questions) => Members::new(questions),
         Err(error) => return Arc::new(failed(questions.len(), error)),
     };
     let below = note::capture(inner.call(packet));
-    let topic = topic.unwrap_or(Topic::Constant);
-    let (answer, notes) = inner.state().with_own_questions(topic, &inner, below).await;
+    let topics: Vec<_> =
+        questions.iter().filter_map(|(question, _)| Some(question.as_ref()?.topic)).collect();
+    let topics = topics.into_iter();
+    let (answer, notes) = inner.state().with_own_questions(topics, &inner, &mut asked, below).await;
     let all: Vec<_> = (0..members.len()).collect();
     members.absorb(&all, answer, &notes, None);
     let notes: Vec<_> = members.iter().map(|member| member.note().clone()).collect();
@@ -136,7 +136,10 @@ async fn fly<S: Upstream>(
             let parcels = answered.map(|(((question, passing), response), note)| {
                 let state = inner.state();
                 let content = match question {
-                    Some(question) => state.keep(question, response, &note, asked, clears),
+                    Some(question) => {
+                        let key = Key::from(&*question.key);
+                        state.keep(question, &key, response, &note, (asked, clears))
+                    }
                     None => {
                         passing.shows(&response, state);
                         Content::Loose(response.payload)

@@ -12,37 +12,37 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tower::{Layer, Service, ServiceExt};
 
-pub type Cached = BlockCacheService<Rotation>;
+pub(crate) type Cached = BlockCacheService<Rotation>;
 
-pub struct Stage {
-    pub chain: SimChain,
-    pub node: SimNode,
-    pub rotation: Rotation,
-    pub store: BlockCache,
-    pub cached: Cached,
+pub(crate) struct Stage {
+    pub(crate) chain: SimChain,
+    pub(crate) node: SimNode,
+    pub(crate) rotation: Rotation,
+    pub(crate) store: BlockCache,
+    pub(crate) cached: Cached,
 }
 
 impl Stage {
     /// A chain of 200 blocks, of which 136 are final.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|layer| layer)
     }
 
-    pub fn with(set: impl FnOnce(BlockCacheLayer) -> BlockCacheLayer) -> Self {
+    pub(crate) fn with(set: impl FnOnce(BlockCacheLayer) -> BlockCacheLayer) -> Self {
         let chain = SimChain::start(ChainSpec::new(7).with_finality(32, 64));
         chain.mine(200);
         let node = SimNode::new(&chain);
         let endpoint = Endpoint::new("a", node.transport());
         let rotation = Rotation::builder().endpoint(endpoint).build();
         let layer = BlockCacheLayer::new().with_chain_id(chain.chain_id());
-        let layer = set(layer.with_heads(rotation.heads().clone()));
+        let layer = set(layer.with_heads(rotation.heads()));
         let store = layer.store();
         let cached = layer.layer(rotation.clone());
         Self { chain, node, rotation, store, cached }
     }
 
     /// The heads learn the head, what it links to, and what is final.
-    pub async fn look(&self) {
+    pub(crate) async fn look(&self) {
         let head = self.chain.block_number();
         for number in head.saturating_sub(3)..=head {
             self.below("eth_getBlockByNumber", json!([format!("0x{number:x}"), false])).await;
@@ -57,12 +57,12 @@ impl Stage {
         answer.expect("an answer");
     }
 
-    pub async fn ask(&self, method: &'static str, params: Value) -> Value {
+    pub(crate) async fn ask(&self, method: &'static str, params: Value) -> Value {
         ask(&self.cached, method, params).await
     }
 
     /// Whether this is now answered without asking.
-    pub async fn is_hit(&self, method: &'static str, params: Value) -> bool {
+    pub(crate) async fn is_hit(&self, method: &'static str, params: Value) -> bool {
         let before = self.node.total_calls();
         let answer = self.ask(method, params.clone()).await;
         let truth = self.chain.answer(method, params).expect("the chain knows");
@@ -70,27 +70,30 @@ impl Stage {
         self.node.total_calls() == before
     }
 
-    pub fn count(&self) -> Count {
+    pub(crate) fn count(&self) -> Count {
         self.store.statistics().total
     }
 }
 
-pub fn request(id: u64, method: &'static str, params: Value) -> SerializedRequest {
+pub(crate) fn request(id: u64, method: &'static str, params: Value) -> SerializedRequest {
     Request::new(method, Id::Number(id), params).serialize().expect("JSON")
 }
 
-pub fn packet(id: u64, method: &'static str, params: Value) -> RequestPacket {
+pub(crate) fn packet(id: u64, method: &'static str, params: Value) -> RequestPacket {
     RequestPacket::Single(request(id, method, params))
 }
 
-pub async fn call<S>(service: &S, packet: RequestPacket) -> Result<ResponsePacket, TransportError>
+pub(crate) async fn call<S>(
+    service: &S,
+    packet: RequestPacket,
+) -> Result<ResponsePacket, TransportError>
 where
     S: Service<RequestPacket, Response = ResponsePacket, Error = TransportError> + Clone,
 {
     service.clone().oneshot(packet).await
 }
 
-pub async fn ask<S>(service: &S, method: &'static str, params: Value) -> Value
+pub(crate) async fn ask<S>(service: &S, method: &'static str, params: Value) -> Value
 where
     S: Service<RequestPacket, Response = ResponsePacket, Error = TransportError> + Clone,
 {
@@ -105,13 +108,13 @@ where
     }
 }
 
-pub fn value(response: Response) -> Value {
+pub(crate) fn value(response: Response) -> Value {
     match response.payload {
         ResponsePayload::Success(raw) => serde_json::from_str(raw.get()).expect("JSON"),
         ResponsePayload::Failure(error) => panic!("{error}"),
     }
 }
 
-pub fn hex(number: u64) -> String {
+pub(crate) fn hex(number: u64) -> String {
     format!("0x{number:x}")
 }
