@@ -1,8 +1,10 @@
 //! What every layer and every service of a layer is: the compiler is the test.
 
 use alclad::{
-    ChainGuardLayer, Endpoint, HttpTransport, RateLimitLayer, RateLimiter, RetryLayer, Rotation,
-    RotationBuilder, TimeoutLayer, TransportLayers, TxGuardLayer,
+    BlockCache, BlockCacheLayer, ChainGuardLayer, Endpoint, HttpTransport, RateLimitLayer,
+    RateLimiter, RetryLayer, Rotation, RotationBuilder, TimeoutLayer, TransportLayers,
+    TxGuardLayer,
+    block_cache::BlockCacheService,
     chain_guard::{ChainGuard, TxGuard},
     core::{
         Budget, CallOptions, ChainBaseline, EndpointId, Foreign, UniqueIds, UniqueIdsLayer,
@@ -36,6 +38,7 @@ where
 
 #[test]
 fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
+    boxes::<BlockCacheLayer>();
     boxes::<RateLimitLayer>();
     boxes::<ChainGuardLayer>();
     boxes::<RetryLayer>();
@@ -48,6 +51,7 @@ fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
 
 #[test]
 fn every_layer_stands_in_alloys_provider_builder() {
+    stands_in_a_builder::<BlockCacheLayer>();
     stands_in_a_builder::<RateLimitLayer>();
     stands_in_a_builder::<ChainGuardLayer>();
     stands_in_a_builder::<RetryLayer>();
@@ -59,6 +63,7 @@ fn every_layer_stands_in_alloys_provider_builder() {
 #[test]
 fn every_service_is_an_upstream_for_the_next_layer() {
     upstream::<BoxTransport>();
+    upstream::<BlockCacheService<BoxTransport>>();
     upstream::<ChainGuard<BoxTransport>>();
     upstream::<Foreign<BoxTransport>>();
     upstream::<HttpTransport>();
@@ -82,6 +87,7 @@ fn what_a_user_holds_is_shared_by_threads() {
     shared::<EndpointId>();
     shared::<HttpTransport>();
     shared::<CostTable>();
+    shared::<BlockCache>();
     shared::<RateLimiter>();
     shared::<Rotation>();
     shared::<RotationBuilder>();

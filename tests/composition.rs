@@ -1,6 +1,8 @@
 //! The layers together, over simulated nodes in process.
 
-use alclad::{Endpoint, RateLimitLayer, RetryLayer, Rotation, TimeoutLayer, TransportLayers};
+use alclad::{
+    BlockCacheLayer, Endpoint, RateLimitLayer, RetryLayer, Rotation, TimeoutLayer, TransportLayers,
+};
 use alclad_testkit::{Disruption, SimChain, SimNode};
 use alloy::{
     providers::{Provider, ProviderBuilder, layers::CacheLayer},
@@ -41,6 +43,8 @@ async fn every_layer_stands_on_a_boxed_transport_and_on_every_other() {
     assert_eq!(height(rate_limit().layer(floor())).await, 20);
     assert_eq!(height(RetryLayer::new().layer(rate_limit().layer(floor()))).await, 20);
     assert_eq!(height(rate_limit().layer(timeout().layer(floor()))).await, 20);
+    assert_eq!(height(BlockCacheLayer::new().layer(floor())).await, 20);
+    assert_eq!(height(BlockCacheLayer::new().layer(RetryLayer::new().layer(floor()))).await, 20);
     assert_eq!(height(TransportLayers(timeout()).layer(floor())).await, 20);
     let rotation = Rotation::builder().endpoint(Endpoint::new("a", floor())).build();
     assert_eq!(height(timeout().layer(rotation.clone())).await, 20);
@@ -55,6 +59,7 @@ async fn a_provider_builder_takes_every_layer_and_foreign_ones_among_them() {
     let foreign = ServiceBuilder::new().concurrency_limit(2).timeout(PATIENCE);
     let provider = ProviderBuilder::new()
         .layer(CacheLayer::new(10))
+        .layer(BlockCacheLayer::new())
         .layer(RetryLayer::new())
         .layer(rate_limit())
         .layer(TransportLayers(foreign))

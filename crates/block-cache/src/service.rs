@@ -18,7 +18,7 @@ use alloy_json_rpc::{
 };
 use alloy_transport::{TransportError, TransportFut};
 use futures::FutureExt;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 use std::{
     future::{Future, ready},
     iter::once,

@@ -1,8 +1,22 @@
 //! Several requests in one packet: what is known is answered, only the rest goes down.
 
 use super::*;
+use foldhash::fast::RandomState;
 use futures::future::join_all;
 use std::collections::HashMap;
+
+/// What becomes of the members of a batch.
+struct Plan {
+    members: Members,
+    /// What goes down.
+    items: Vec<Item>,
+    /// Where in it a question stands, for equal ones.
+    keys: HashMap<Key, usize, RandomState>,
+    /// Which member waits for which item.
+    own: Vec<(usize, usize)>,
+    /// Which member waits for somebody else's flight.
+    joined: Vec<(usize, Ticket)>,
+}
 
 /// A member that goes down.
 struct Item {
@@ -11,67 +25,29 @@ struct Item {
     question: Option<Question>,
 }
 
-/// Where a member's answer comes from.
-struct Seat {
-    member: usize,
-    ticket: Ticket,
-    event: Event,
-}
-
 /// Answers a batch.
 pub(super) async fn ask<S: Upstream>(
     inner: Ready<S, State>,
     requests: Vec<SerializedRequest>,
 ) -> Result<ResponsePacket, TransportError> {
     let packet = RequestPacket::Batch(requests);
-    let mut members = Members::new(Questions::new(&packet, false)?);
+    let mut plan = Plan::new(Members::new(Questions::new(&packet, false)?));
     let deadline = CallOptions::deadline_of(&packet);
-    let (mut items, mut own, mut seats) = (Vec::new(), Vec::new(), Vec::new());
-    let mut keys: HashMap<Key, usize> = HashMap::new();
-    let RequestPacket::Batch(requests) = packet else { return members.finish() };
-    for (member, request) in requests.into_iter().enumerate() {
-        let question = match inner.state().read(&request) {
-            Reading::Hit(entry) => {
-                let id = members[member].question().id().clone();
-                let cache = Some(CacheState::Hit);
-                members[member].set_note(AnswerNote::default().with_cache(cache));
-                members[member].answer(given(id, &entry));
-                continue;
-            }
-            Reading::Pass => None,
-            Reading::Miss(question) => Some(question),
-        };
-        if let Some(question) = question.as_ref().filter(|_| may_share(&request)) {
-            if let Some(index) = keys.get(&*question.key) {
-                own.push((member, *index, Event::Joined));
-                inner.state().store.counters().count(question.method, Event::Joined);
-                continue;
-            }
-            let mine = CallOptions::of(&request).and_then(|options| options.deadline);
-            if let Some(ticket) = inner.state().flights.join(&question.key, mine) {
-                inner.state().store.counters().count(question.method, Event::Joined);
-                seats.push(Seat { member, ticket, event: Event::Joined });
-                continue;
-            }
-            keys.insert(Key::from(&*question.key), items.len());
+    if let RequestPacket::Batch(requests) = packet {
+        for (member, request) in requests.into_iter().enumerate() {
+            plan.place(member, request, inner.state());
         }
-        if let Some(question) = &question {
-            inner.state().store.counters().count(question.method, Event::Miss);
-        }
-        own.push((member, items.len(), Event::Miss));
-        items.push(Item { request, question });
     }
+    let Plan { mut members, items, keys, own, joined } = plan;
+    let mut seats: Vec<_> = joined.into_iter().map(|seat| (seat, Event::Joined)).collect();
     if !items.is_empty() {
         let flight = depart(inner, items, keys.into_iter().collect(), deadline);
-        seats.extend(own.into_iter().map(|(member, index, event)| {
-            let ticket = Ticket { flight: flight.clone(), index };
-            // Its own flight ends when the caller's deadline says so.
-            Seat { member, ticket, event: if event == Event::Joined { Event::Miss } else { event } }
-        }));
+        let ticket = |index| Ticket { flight: flight.clone(), index };
+        seats.extend(own.into_iter().map(|(member, item)| ((member, ticket(item)), Event::Miss)));
     }
-    let landings = seats
-        .into_iter()
-        .map(|seat| async move { (seat.member, land(seat.ticket, deadline, seat.event).await) });
+    let landings = seats.into_iter().map(|((member, ticket), event)| async move {
+        (member, land(ticket, deadline, event).await)
+    });
     for (member, parcel) in join_all(landings).await {
         let id = members[member].question().id().clone();
         let response = parcel.and_then(|parcel| {
@@ -84,6 +60,58 @@ pub(super) async fn ask<S: Upstream>(
         }
     }
     members.finish()
+}
+
+impl Plan {
+    fn new(members: Members) -> Self {
+        let (items, keys, own, joined) = Default::default();
+        Self { members, items, keys, own, joined }
+    }
+
+    fn place(&mut self, member: usize, request: SerializedRequest, state: &State) {
+        let question = match state.read(&request) {
+            Reading::Hit(entry) => return self.give(member, &entry),
+            Reading::Pass => None,
+            Reading::Miss(question) => Some(question),
+        };
+        if let Some(question) = &question {
+            let may_share = may_share(&request);
+            let is_joined = may_share && self.join(member, &request, question, state);
+            let event = if is_joined { Event::Joined } else { Event::Miss };
+            state.store.counters().count(question.method, event);
+            if is_joined {
+                return;
+            }
+            if may_share {
+                self.keys.insert(Key::from(&*question.key), self.items.len());
+            }
+        }
+        self.own.push((member, self.items.len()));
+        self.items.push(Item { request, question });
+    }
+
+    fn give(&mut self, member: usize, entry: &Entry) {
+        let member = &mut self.members[member];
+        member.set_note(AnswerNote::default().with_cache(Some(CacheState::Hit)));
+        member.answer(given(member.question().id().clone(), entry));
+    }
+
+    /// Takes a seat beside an equal member, or in somebody else's flight, if there is one.
+    fn join(
+        &mut self,
+        member: usize,
+        request: &SerializedRequest,
+        question: &Question,
+        state: &State,
+    ) -> bool {
+        if let Some(item) = self.keys.get(&*question.key) {
+            self.own.push((member, *item));
+            return true;
+        }
+        let deadline = CallOptions::of(request).and_then(|options| options.deadline);
+        let ticket = state.flights.join(&question.key, deadline);
+        ticket.map(|ticket| self.joined.push((member, ticket))).is_some()
+    }
 }
 
 /// Sends what nobody knows and nobody asks yet; others may join.
@@ -107,53 +135,77 @@ async fn fly<S: Upstream>(
     items: Vec<Item>,
 ) -> Arc<Landed> {
     let (mut asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
-    let (mut requests, mut questions) = (Vec::new(), Vec::new());
-    for Item { request, question } in items {
-        let passing = Passing::of(&request, inner.state());
-        let request = match &question {
-            Some(question) => inner.state().rewritten(request, question),
-            None => request,
-        };
-        requests.push(request);
-        questions.push((question, passing));
-    }
+    let topics: Vec<_> = items.iter().filter_map(Item::topic).collect();
+    let (requests, awaited): (Vec<_>, Vec<_>) =
+        items.into_iter().map(|item| item.split(inner.state())).unzip();
     let packet = RequestPacket::Batch(requests);
     let mut members = match Questions::new(&packet, false) {
         Ok(questions) => Members::new(questions),
-        Err(error) => return Arc::new(failed(questions.len(), error)),
+        Err(error) => return Arc::new(failed(awaited.len(), error)),
     };
     let below = note::capture(inner.call(packet));
-    let topics: Vec<_> =
-        questions.iter().filter_map(|(question, _)| Some(question.as_ref()?.topic)).collect();
-    let topics = topics.into_iter();
-    let (answer, notes) = inner.state().with_own_questions(topics, &inner, &mut asked, below).await;
+    let (answer, notes) =
+        inner.state().with_own_questions(topics.into_iter(), &inner, &mut asked, below).await;
     let all: Vec<_> = (0..members.len()).collect();
     members.absorb(&all, answer, &notes, None);
     let notes: Vec<_> = members.iter().map(|member| member.note().clone()).collect();
     let landed = match members.finish() {
-        Ok(ResponsePacket::Batch(answers)) => {
-            let answered = questions.into_iter().zip(answers).zip(notes);
-            let parcels = answered.map(|(((question, passing), response), note)| {
-                let state = inner.state();
-                let content = match question {
-                    Some(question) => {
-                        let key = Key::from(&*question.key);
-                        state.keep(question, &key, response, &note, (asked, clears))
-                    }
-                    None => {
-                        passing.shows(&response, state);
-                        Content::Loose(response.payload)
-                    }
-                };
+        Ok(answers) => {
+            let answers = awaited.into_iter().zip(answers.responses().to_vec()).zip(notes);
+            let parcel = |((awaited, response), note): ((Awaited, Response), AnswerNote)| {
+                let content = awaited.take(response, &note, (asked, clears), inner.state());
                 Parcel { content: Ok(content), note }
-            });
-            parcels.collect()
+            };
+            answers.map(parcel).collect()
         }
-        Ok(ResponsePacket::Single(_)) => SmallVec::new(),
-        Err(error) => failed(questions.len(), error),
+        Err(error) => failed(awaited.len(), error),
     };
     drop(departure);
     Arc::new(landed)
+}
+
+/// What is to be done with the answer to a member that went down.
+enum Awaited {
+    Keep(Question, Key),
+    Pass(Passing),
+}
+
+impl Item {
+    fn topic(&self) -> Option<Topic> {
+        self.question.as_ref().map(|question| question.topic)
+    }
+
+    fn split(self, state: &State) -> (SerializedRequest, Awaited) {
+        match self.question {
+            Some(question) => {
+                let request = state.rewritten(self.request, &question);
+                let key = Key::from(&*question.key);
+                (request, Awaited::Keep(question, key))
+            }
+            None => {
+                let passing = Passing::of(&self.request, state);
+                (self.request, Awaited::Pass(passing))
+            }
+        }
+    }
+}
+
+impl Awaited {
+    fn take(
+        self,
+        response: Response,
+        note: &AnswerNote,
+        when: (Moment, u64),
+        state: &State,
+    ) -> Content {
+        match self {
+            Self::Keep(question, key) => state.keep(question, &key, response, note, when),
+            Self::Pass(passing) => {
+                passing.shows(&response, state);
+                Content::Loose(response.payload)
+            }
+        }
+    }
 }
 
 fn failed(count: usize, error: TransportError) -> Landed {
