@@ -1,8 +1,8 @@
 //! What a call through the door costs: allocations grow with the number of layers, not with its
 //! square.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer};
-use alclad_bench::{Instant, boxed, call, guarded, request, runtime};
+use alclad::{MetricsLayer, RateLimitLayer, Report, RetryLayer, TimeoutLayer, TxGuardLayer};
+use alclad_bench::{Instant, boxed, call, guarded, prometheus, request, runtime};
 use alloy::{
     network::Ethereum,
     providers::{Provider, ProviderLayer, RootProvider},
@@ -68,6 +68,18 @@ fn a_layer_on_a_transport_that_is_not_boxed_costs_two() {
     assert!(allocations(&boxed(Layer::layer(&timeout(), Instant::new()))) - none <= 2);
     assert!(allocations(&boxed(Layer::layer(&RetryLayer::new(), Instant::new()))) - none <= 2);
     assert!(allocations(&boxed(Layer::layer(&rate_limit(), Instant::new()))) - none <= 1);
+}
+
+#[test]
+fn metrics_cost_one_also_while_they_are_recorded_and_reported() {
+    let _runtime = runtime();
+    let none = allocations(&boxed(Instant::new()));
+    let metrics = || boxed(Layer::layer(&MetricsLayer::new(), Instant::new()));
+    assert_eq!(allocations(&metrics()), none + 1);
+    let reported = MetricsLayer::new().with_report(&Report::new());
+    assert_eq!(allocations(&boxed(Layer::layer(&reported, Instant::new()))), none + 1);
+    let recorder = prometheus();
+    metrics::with_local_recorder(&recorder, || assert!(allocations(&metrics()) <= none + 2));
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! What every layer and every service of a layer is: the compiler is the test.
 
 use alclad::{
-    BlockCache, BlockCacheLayer, ChainGuardLayer, Endpoint, HttpTransport, RateLimitLayer,
-    RateLimiter, RetryLayer, Rotation, RotationBuilder, TimeoutLayer, TransportLayers,
-    TxGuardLayer,
+    BlockCache, BlockCacheLayer, ChainGuardLayer, Endpoint, HttpTransport, MetricsLayer,
+    RateLimitLayer, RateLimiter, Report, RetryLayer, Rotation, RotationBuilder, TimeoutLayer,
+    TransportLayers, TxGuardLayer,
     block_cache::BlockCacheService,
     chain_guard::{ChainGuard, TxGuard},
     core::{
         Budget, CallOptions, ChainBaseline, EndpointId, Foreign, UniqueIds, UniqueIdsLayer,
         Upstream,
     },
+    metrics::Metrics,
     rate_limit::{CostTable, RateLimit},
     retry::{Backoff, Decision, Retry, RetryEvent},
     timeout::Timeout,
@@ -41,6 +42,7 @@ fn every_layer_boxes_into_a_transport_and_is_shared_by_threads() {
     boxes::<BlockCacheLayer>();
     boxes::<RateLimitLayer>();
     boxes::<ChainGuardLayer>();
+    boxes::<MetricsLayer>();
     boxes::<RetryLayer>();
     boxes::<RetryLayer<fn(RetryEvent) -> Decision>>();
     boxes::<TimeoutLayer>();
@@ -54,6 +56,7 @@ fn every_layer_stands_in_alloys_provider_builder() {
     stands_in_a_builder::<BlockCacheLayer>();
     stands_in_a_builder::<RateLimitLayer>();
     stands_in_a_builder::<ChainGuardLayer>();
+    stands_in_a_builder::<MetricsLayer>();
     stands_in_a_builder::<RetryLayer>();
     stands_in_a_builder::<TimeoutLayer>();
     stands_in_a_builder::<TxGuardLayer>();
@@ -67,6 +70,7 @@ fn every_service_is_an_upstream_for_the_next_layer() {
     upstream::<ChainGuard<BoxTransport>>();
     upstream::<Foreign<BoxTransport>>();
     upstream::<HttpTransport>();
+    upstream::<Metrics<Rotation>>();
     upstream::<RateLimit<BoxTransport>>();
     upstream::<RateLimit<tower::limit::ConcurrencyLimit<BoxTransport>>>();
     upstream::<Retry<BoxTransport>>();
@@ -89,6 +93,7 @@ fn what_a_user_holds_is_shared_by_threads() {
     shared::<CostTable>();
     shared::<BlockCache>();
     shared::<RateLimiter>();
+    shared::<Report>();
     shared::<Rotation>();
     shared::<RotationBuilder>();
 }

@@ -1,6 +1,6 @@
 //! What the benchmarks share: a transport that answers at once, and one call through a stack.
 
-use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder};
+use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder, core::names};
 use alloy::rpc::json_rpc::{
     Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
@@ -8,6 +8,7 @@ use alloy::transports::{
     BoxTransport, IntoBoxTransport, TransportError, TransportFut, layers::FallbackService,
 };
 use futures::FutureExt;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use std::{
     future::ready,
     hint,
@@ -106,6 +107,16 @@ pub fn guarded() -> BoxTransport {
     let guarded = boxed(ChainGuardLayer::expect(7).layer(Instant::new()));
     call(&guarded, request());
     guarded
+}
+
+/// The recorder of a Prometheus exporter, with alclad's buckets.
+pub fn prometheus() -> PrometheusRecorder {
+    let mut builder = PrometheusBuilder::new();
+    for metric in names::ALL.iter().filter(|metric| !metric.buckets.is_empty()) {
+        let name = Matcher::Full(metric.name.to_owned());
+        builder = builder.set_buckets_for_metric(name, metric.buckets).expect("there are some");
+    }
+    builder.build_recorder()
 }
 
 /// Alloy's, over three endpoints, of which this many are asked at once.

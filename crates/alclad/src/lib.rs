@@ -26,6 +26,13 @@ pub use alclad_http as http;
 #[cfg(feature = "http")]
 pub use alclad_http::HttpTransport;
 
+/// Counting, timing and tracing.
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use alclad_metrics as metrics;
+#[cfg(feature = "metrics")]
+pub use alclad_metrics::{MetricsLayer, Report};
+
 /// What an endpoint allows.
 #[cfg(feature = "rate-limit")]
 #[doc(inline)]

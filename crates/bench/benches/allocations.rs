@@ -1,7 +1,9 @@
 //! How often a call that nothing happens to allocates, and how much: each layer, stacks, and k
 //! layers through the door of `ProviderBuilder`, beside alloy's own layers.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer, core::wrap_root};
+use alclad::{
+    MetricsLayer, RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer, core::wrap_root,
+};
 use alclad_bench::{Instant, boxed, call, fallback, guarded, request, rotation, runtime};
 use allocation_counter::measure;
 use alloy::{
@@ -29,6 +31,7 @@ fn main() {
     let bare = count(&boxed(Instant::new())).0;
     for (name, transport) in [
         ("bare", boxed(Instant::new())),
+        ("alclad metrics", boxed(MetricsLayer::new().layer(Instant::new()))),
         ("alclad rate limit", boxed(rate_limit().layer(Instant::new()))),
         ("alclad retry", boxed(RetryLayer::new().layer(Instant::new()))),
         ("alclad timeout", boxed(TimeoutLayer::new(LIMIT).layer(Instant::new()))),

@@ -1,8 +1,12 @@
 //! A call that nothing happens to, through each layer and through stacks, over an endpoint that
 //! answers at once: nanoseconds, beside alloy's own layers.
 
-use alclad::{RateLimitLayer, RetryLayer, TimeoutLayer, TxGuardLayer, rate_limit::Aimd};
-use alclad_bench::{Instant, boxed, call, fallback, guarded, request, rotation, runtime};
+use alclad::{
+    MetricsLayer, RateLimitLayer, Report, RetryLayer, TimeoutLayer, TxGuardLayer, rate_limit::Aimd,
+};
+use alclad_bench::{
+    Instant, boxed, call, fallback, guarded, prometheus, request, rotation, runtime,
+};
 use alloy::transports::{
     BoxTransport,
     layers::{RetryBackoffLayer, ThrottleLayer},
@@ -68,6 +72,35 @@ fn alclad_chain_guard(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1000)]
 fn alclad_tx_guard(bencher: Bencher<'_, '_>) {
     through(bencher, boxed(TxGuardLayer::expect(1).layer(Instant::new())));
+}
+
+/// No recorder, no subscriber, no report.
+#[divan::bench(sample_size = 1000)]
+fn alclad_metrics(bencher: Bencher<'_, '_>) {
+    through(bencher, boxed(MetricsLayer::new().layer(Instant::new())));
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_metrics_with_report(bencher: Bencher<'_, '_>) {
+    let layer = MetricsLayer::new().with_report(&Report::new());
+    through(bencher, boxed(layer.layer(Instant::new())));
+}
+
+/// With the exporter's recorder, but nobody who scrapes it.
+#[divan::bench(sample_size = 1000)]
+fn alclad_metrics_with_prometheus(bencher: Bencher<'_, '_>) {
+    let recorder = prometheus();
+    metrics::with_local_recorder(&recorder, || {
+        through(bencher, boxed(MetricsLayer::new().layer(Instant::new())));
+    });
+}
+
+#[divan::bench(sample_size = 1000)]
+fn alclad_metrics_for_endpoint_with_prometheus(bencher: Bencher<'_, '_>) {
+    let recorder = prometheus();
+    metrics::with_local_recorder(&recorder, || {
+        through(bencher, boxed(MetricsLayer::for_endpoint("own").layer(Instant::new())));
+    });
 }
 
 #[divan::bench(sample_size = 1000)]

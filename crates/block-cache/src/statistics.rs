@@ -84,10 +84,13 @@ const METADATA: Metadata<'static> =
 pub(crate) struct Counters {
     shards: Box<[Shard]>,
     evictions: AtomicU64,
+    kept: AtomicU64,
     pub(crate) orphaned: AtomicU64,
 }
 
 const SHARDS: usize = 8;
+/// The gauges of the store's size are set at every so many answers that are kept.
+const SIZE_EVERY: u64 = 64;
 
 #[repr(align(128))]
 struct Shard {
@@ -112,7 +115,8 @@ impl Default for Shard {
 impl Counters {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { shards, evictions: AtomicU64::new(0), orphaned: AtomicU64::new(0) }
+        let [evictions, kept, orphaned] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { shards, evictions, kept, orphaned }
     }
 
     pub(crate) fn count(&self, method: &'static Method, event: Event) {
@@ -129,6 +133,11 @@ impl Counters {
         }
         let key = &emitted[method.row()];
         metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
+    }
+
+    /// An answer was kept; every so often it is time to say how many there are.
+    pub(crate) fn is_time_for_size(&self) -> bool {
+        self.kept.fetch_add(1, Relaxed).is_multiple_of(SIZE_EVERY)
     }
 
     /// An answer had to go for want of room.

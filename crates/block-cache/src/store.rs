@@ -6,7 +6,7 @@ use crate::{
     question::{Key, chain_of},
     statistics::Counters,
 };
-use alclad_core::EndpointId;
+use alclad_core::{EndpointId, names};
 use foldhash::fast::RandomState;
 use moka::{policy::EvictionPolicy, sync::Cache};
 use std::{
@@ -65,6 +65,7 @@ impl BlockCache {
         let Shared { cache, max_bytes, counters, .. } = &*self.0;
         cache.run_pending_tasks();
         let (entries, bytes) = (cache.entry_count(), cache.weighted_size());
+        emit_size(entries, bytes);
         let mut statistics =
             Statistics { entries, bytes, max_bytes: *max_bytes, ..Statistics::default() };
         counters.read(&mut statistics);
@@ -157,6 +158,9 @@ impl BlockCache {
         let entry = Arc::new(entry.kept_by(&self.0.counters));
         self.0.near.note(&key, &entry, head);
         self.0.cache.insert(key, Arc::clone(&entry));
+        if self.0.counters.is_time_for_size() {
+            emit_size(self.0.cache.entry_count(), self.0.cache.weighted_size());
+        }
         entry
     }
 
@@ -181,6 +185,11 @@ impl BlockCache {
         self.0.counters.orphaned.fetch_add(keys.len() as u64, Relaxed);
         keys.iter().for_each(|key| self.remove(key));
     }
+}
+
+fn emit_size(entries: u64, bytes: u64) {
+    metrics::gauge!(names::CACHE_ENTRIES).set(entries as f64);
+    metrics::gauge!(names::CACHE_BYTES).set(bytes as f64);
 }
 
 impl fmt::Debug for BlockCache {

@@ -4,6 +4,8 @@ mod ask;
 
 mod body;
 
+mod departure;
+
 mod failure;
 
 mod link;

@@ -31,6 +31,10 @@ impl Link {
         }
     }
 
+    pub(crate) const fn is_own(&self) -> bool {
+        matches!(self, Self::Own { .. })
+    }
+
     /// The client, or why there is none.
     pub(crate) fn client(&self, tls: bool) -> Result<&Client, &str> {
         match self {

@@ -9,7 +9,7 @@ use crate::{
     rotation::unique,
     seat::Seat,
 };
-use alclad_core::{Budget, Classify, Heads, UniqueIds};
+use alclad_core::{Budget, Classify, Heads, UniqueIds, names};
 use alloy_transport::Transport;
 use std::{fmt, sync::Arc, time::Duration};
 use tower::Layer;
@@ -141,6 +141,10 @@ impl RotationBuilder {
             freshness: Freshness::new(self.heads.clone()),
             filters: Filters::default(),
         };
+        self.heads.on_reorg(|reorg| {
+            let endpoint = reorg.endpoint.to_string();
+            metrics::counter!(names::REORGS, names::ENDPOINT => endpoint).increment(1);
+        });
         let roster = Roster::new(Arc::new(shared), seats, None);
         Rotation::new(roster, self.polled.then(Polling::default))
     }

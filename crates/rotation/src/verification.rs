@@ -121,6 +121,7 @@ impl Rotation {
                     }
                     seat.lookout.confirm();
                     row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
+                    seat.tell_of_lag();
                 }
                 (Err(_), _) => {}
             }

@@ -198,27 +198,53 @@ impl Fault {
         )
     }
 
+    /// The names of all faults, in the order of their [`row`](Self::row)s.
+    pub const NAMES: [&'static str; 17] = [
+        "InvalidRequest",
+        "Reverted",
+        "TxRejected",
+        "NonceTooLow",
+        "AlreadyKnown",
+        "RateLimited",
+        "QuotaExhausted",
+        "Unauthorized",
+        "Unsupported",
+        "MissingData",
+        "RangeTooLarge",
+        "WrongChain",
+        "Timeout",
+        "Connection",
+        "ServerError",
+        "Malformed",
+        "Unknown",
+    ];
+
+    /// Its place among all [`NAMES`](Self::NAMES): for what is counted per fault.
+    pub const fn row(&self) -> usize {
+        match self {
+            Self::InvalidRequest => 0,
+            Self::Reverted => 1,
+            Self::TxRejected => 2,
+            Self::NonceTooLow => 3,
+            Self::AlreadyKnown => 4,
+            Self::RateLimited { .. } => 5,
+            Self::QuotaExhausted => 6,
+            Self::Unauthorized => 7,
+            Self::Unsupported { .. } => 8,
+            Self::MissingData => 9,
+            Self::RangeTooLarge => 10,
+            Self::WrongChain => 11,
+            Self::Timeout => 12,
+            Self::Connection { .. } => 13,
+            Self::ServerError => 14,
+            Self::Malformed => 15,
+            Self::Unknown => 16,
+        }
+    }
+
     /// The fault's name without its details: a label for metrics and logs.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "InvalidRequest",
-            Self::Reverted => "Reverted",
-            Self::TxRejected => "TxRejected",
-            Self::NonceTooLow => "NonceTooLow",
-            Self::AlreadyKnown => "AlreadyKnown",
-            Self::RateLimited { .. } => "RateLimited",
-            Self::QuotaExhausted => "QuotaExhausted",
-            Self::Unauthorized => "Unauthorized",
-            Self::Unsupported { .. } => "Unsupported",
-            Self::MissingData => "MissingData",
-            Self::RangeTooLarge => "RangeTooLarge",
-            Self::WrongChain => "WrongChain",
-            Self::Timeout => "Timeout",
-            Self::Connection { .. } => "Connection",
-            Self::ServerError => "ServerError",
-            Self::Malformed => "Malformed",
-            Self::Unknown => "Unknown",
-        }
+        Self::NAMES[self.row()]
     }
 }
 

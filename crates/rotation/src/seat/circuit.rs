@@ -264,6 +264,7 @@ impl Circuit {
                 name
             }
         };
+        super::gauges::health(&self.id, state == "closed");
         let endpoint = self.id.to_string();
         metrics::counter!(names::HEALTH_TRANSITIONS, names::ENDPOINT => endpoint, names::STATE => state)
             .increment(1);

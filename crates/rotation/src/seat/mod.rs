@@ -1,5 +1,6 @@
 pub(crate) mod circuit;
 mod digest;
+mod gauges;
 mod load;
 mod methods;
 
@@ -14,6 +15,7 @@ use alclad_core::{EndpointId, Fault, Headroom, Heads, Health, Limiter, Lookout};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use alloy_transport::TransportFut;
 use circuit::{Access, Circuit, Probe};
+use gauges::Gauges;
 use methods::Methods;
 use std::{
     collections::BTreeMap,
@@ -47,6 +49,7 @@ pub(crate) struct Seat {
     throttles: AtomicU64,
     looked: Mutex<Option<Instant>>,
     told_of_lag: AtomicBool,
+    gauges: Gauges,
     faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -55,6 +58,7 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(parts: Parts, number: usize, heads: &Heads) -> Self {
         let Parts { id, tier, role, weight, target, limiters } = parts;
+        gauges::health(&id, true);
         Self {
             number,
             tier,
@@ -72,6 +76,7 @@ impl Seat {
             throttles: AtomicU64::new(0),
             looked: Mutex::new(None),
             told_of_lag: AtomicBool::new(false),
+            gauges: Gauges::default(),
             faults: Mutex::default(),
             id,
         }
@@ -104,16 +109,19 @@ impl Seat {
     pub(crate) fn enable(&self, enabled: bool) {
         if self.enabled.swap(enabled, Relaxed) != enabled {
             tracing::info!(endpoint = %self.id, enabled, "endpoint switched on or off by hand");
+            gauges::health(&self.id, enabled && self.circuit.is_closed());
         }
     }
 
     /// It is taken out of the rotation.
     pub(crate) fn leave(&self) {
         self.enabled.store(false, Relaxed);
+        gauges::health(&self.id, false);
     }
 
-    /// Tells once that it lags, and once that it has caught up.
+    /// Tells where it is; once that it lags, and once that it has caught up.
     pub(crate) fn tell_of_lag(&self) {
+        self.gauges.tell(&self.id, &self.lookout);
         let lags = self.lookout.is_lagging();
         if self.told_of_lag.load(Relaxed) == lags || self.told_of_lag.swap(lags, Relaxed) == lags {
             return;
@@ -146,6 +154,7 @@ impl Seat {
         let lacks = !self.lookout.has(block);
         if lacks {
             self.lookout.lacks(block);
+            self.gauges.tell(&self.id, &self.lookout);
         }
         lacks
     }

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod describe;
+pub use describe::describe;
+
+mod end;
+
+mod judge;
+
+mod layer;
+pub use layer::MetricsLayer;
+
+mod rename;
+pub use rename::Rename;
+
+pub mod report;
+pub use report::{Report, Thresholds};
+
+mod ring;
+
+mod series;
+
+mod service;
+pub use service::Metrics;
+
+mod span;
+
+mod watch;
