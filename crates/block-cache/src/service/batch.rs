@@ -165,6 +165,7 @@ async fn fly<S: Upstream>(
 }
 
 /// What is to be done with the answer to a member that went down.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are large")]
 enum Awaited {
     Keep(Question, Key),
     Pass(Passing),
