@@ -7,7 +7,10 @@ use alloy_json_rpc::{
 };
 use alloy_primitives::U64;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::OnceCell, time::Instant};
@@ -21,6 +24,8 @@ const EPOCH: u32 = 32;
 /// A block that is so near to the head is not final yet.
 const NEAR: u64 = 64;
 
+static PIPELINES: AtomicU64 = AtomicU64::new(0);
+
 /// What a pipeline knows of its chain.
 pub(crate) struct Chain {
     baseline: ChainBaseline,
@@ -28,6 +33,8 @@ pub(crate) struct Chain {
     /// What is fed with the answers that pass, where nobody else feeds the heads.
     lookout: Option<Lookout>,
     final_depth: u64,
+    /// Which one it is, among those that share a store.
+    pub(crate) pipeline: u64,
     asked: OnceCell<()>,
     looked: Mutex<Option<Instant>>,
 }
@@ -47,7 +54,8 @@ impl Chain {
         let heads = heads.unwrap_or_default();
         let lookout = is_alone.then(|| heads.enrol("upstream".into()));
         let (asked, looked) = (OnceCell::new(), Mutex::default());
-        Self { baseline, heads, lookout, final_depth, asked, looked }
+        let pipeline = PIPELINES.fetch_add(1, Relaxed);
+        Self { baseline, heads, lookout, final_depth, pipeline, asked, looked }
     }
 
     pub(crate) fn id(&self) -> Option<u64> {
@@ -83,8 +91,9 @@ impl Chain {
         let asking = async || {
             let packet = question("eth_chainId", [(); 0]).ok_or(())?;
             let answer = inner.call(packet).await.map_err(drop)?;
-            let chain_id: U64 =
-                result(&answer).and_then(|id| serde_json::from_str(id).ok()).ok_or(())?;
+            // A number in another base, or none at all, would be read too.
+            let id = result(&answer).filter(|id| id.starts_with("\"0x") && id.len() > 4);
+            let chain_id: U64 = id.and_then(|id| serde_json::from_str(id).ok()).ok_or(())?;
             self.baseline.learn(chain_id.to());
             Ok(())
         };
@@ -97,7 +106,9 @@ impl Chain {
     /// Asks which block is final.
     pub(crate) async fn look_for_final<S: Upstream, T>(&self, mut inner: Ready<S, T>) {
         let Some(packet) = question(BY_NUMBER, ("finalized", false)) else { return };
+        let again = Again(Some(self));
         if let Ok(ResponsePacket::Single(answer)) = inner.call(packet).await {
+            again.done();
             let tag = BlockRef::Tag(alclad_core::Tag::Finalized);
             self.saw(Method::of(BY_NUMBER), tag, &answer);
         }
@@ -129,16 +140,38 @@ impl Chain {
     }
 }
 
+/// A question that had no answer is asked again a block later.
+struct Again<'a>(Option<&'a Chain>);
+
+impl Again<'_> {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        if let Some(chain) = self.0 {
+            let rest = chain.heads.block_time().saturating_mul(EPOCH - 1);
+            let mut looked = chain.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            *looked = Instant::now().checked_sub(rest);
+        }
+    }
+}
+
+/// The id of its own questions.
+const OWN: &str = "alclad-block-cache";
 const BY_NUMBER: &str = "eth_getBlockByNumber";
 
 fn question(method: &'static str, params: impl RpcSend) -> Option<RequestPacket> {
-    let id = Id::String("alclad-block-cache".into());
+    let id = Id::String(OWN.into());
     let request: SerializedRequest = Request::new(method, id, params).serialize().ok()?;
     Some(RequestPacket::Single(request))
 }
 
 fn result(answer: &ResponsePacket) -> Option<&str> {
     match answer {
+        ResponsePacket::Single(answer) if answer.id.as_string() != Some(OWN) => None,
         ResponsePacket::Single(answer) => answer.payload.as_success().map(|raw| raw.get()),
         ResponsePacket::Batch(_) => None,
     }

@@ -1,15 +1,12 @@
 //! An answer that was kept.
 
-use crate::{Age, statistics::Counters};
-use alclad_core::{EndpointId, Heads, Method};
+use crate::{Age, Keep, chain::Chain, statistics::Counters, verdict::Verdict};
+use alclad_core::{EndpointId, Method};
 use alloy_primitives::B256;
 use serde_json::value::RawValue;
-use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 use tokio::time::Instant;
 
@@ -34,7 +31,8 @@ pub(crate) struct Entry {
     age: Age,
     /// Whether its block has become final meanwhile.
     settled: AtomicBool,
-    expires: Option<Instant>,
+    /// As it is, and when its block has become final.
+    expires: [Option<Instant>; 2],
     /// Who gave it.
     pub(crate) endpoint: Option<EndpointId>,
     /// Who is told when it had to go.
@@ -54,7 +52,8 @@ pub(crate) enum Bond {
     /// this is its block.
     Block { number: u64, hash: B256, told: bool },
     /// The newest block, which was at this height.
-    Latest { number: u64, reorgs: u64, until: Instant },
+    /// It was learnt by this pipeline, when there had been so many reorgs.
+    Latest { number: u64, reorgs: u64, until: Instant, pipeline: u64 },
 }
 
 impl Bond {
@@ -69,15 +68,30 @@ impl Bond {
     }
 }
 
+impl Bond {
+    /// The hash of its block, if that is not final.
+    pub(crate) const fn hash(self) -> Option<B256> {
+        match self {
+            Self::Block { hash, .. } => Some(hash),
+            _ => None,
+        }
+    }
+}
+
 impl Entry {
+    /// An answer, and how long it is kept: as it is, and when its block has become final.
     pub(crate) fn new(
         answer: Box<RawValue>,
         method: &'static Method,
-        (bond, age, from): (Bond, Age, Option<u64>),
-        lifetime: Option<Duration>,
+        Verdict { bond, age, from }: Verdict,
+        lifetimes: [Keep; 2],
         endpoint: Option<EndpointId>,
     ) -> Self {
-        let expires = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
+        let expires = lifetimes.map(|lifetime| match lifetime {
+            Keep::UntilEvicted => None,
+            Keep::For(lifetime) => Instant::now().checked_add(lifetime),
+            Keep::Never => Some(Instant::now()),
+        });
         let settled = AtomicBool::new(false);
         let (counters, removed) = (Weak::new(), AtomicBool::new(false));
         Self { answer, method, bond, from, age, settled, expires, endpoint, counters, removed }
@@ -109,19 +123,25 @@ impl Entry {
     }
 
     /// Whether it may be given as an answer now.
-    pub(crate) fn is_good(&self, heads: &Heads) -> bool {
-        if self.is_settled() {
-            // A lifetime for what is settled is the policy's wish.
-            return self.expires.is_none_or(|expires| Instant::now() < expires);
-        }
-        !self.has_expired() && self.is_true(heads)
+    pub(crate) fn is_good(&self, chain: &Chain) -> bool {
+        (self.is_settled() || self.is_true(chain)) && !self.has_expired()
     }
 
     pub(crate) fn has_expired(&self) -> bool {
-        self.expires.is_some_and(|expires| expires <= Instant::now())
+        self.expires().is_some_and(|expires| expires <= Instant::now())
     }
 
-    fn is_true(&self, heads: &Heads) -> bool {
+    /// Whether it is kept until there is no room for it.
+    pub(crate) fn is_kept_for_ever(&self) -> bool {
+        self.is_settled() && self.expires().is_none()
+    }
+
+    fn expires(&self) -> Option<Instant> {
+        self.expires[usize::from(self.is_settled())]
+    }
+
+    fn is_true(&self, chain: &Chain) -> bool {
+        let heads = &chain.heads;
         #[cfg(test)]
         if BLIND.get() {
             return true;
@@ -135,8 +155,11 @@ impl Entry {
                 }
                 holds
             }
-            Bond::Latest { number, reorgs, until } => {
-                heads.latest() == Some(number) && heads.reorgs() == reorgs && Instant::now() < until
+            Bond::Latest { number, reorgs, until, pipeline } => {
+                pipeline == chain.pipeline
+                    && heads.latest() == Some(number)
+                    && heads.reorgs() == reorgs
+                    && Instant::now() < until
             }
         }
     }

@@ -4,15 +4,17 @@
 //! the last is the Keccak-256 hash of all before.
 
 use crate::{
-    Age,
+    Age, Keep,
     entry::{Bond, Entry},
     question::{Key, text_of, with_chain},
+    verdict::Verdict,
 };
 use alclad_core::Method;
 use alloy_primitives::{B256, Keccak256};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::Path,
@@ -78,10 +80,11 @@ pub(crate) fn save(
     let mut writer = Hashing { to: BufWriter::new(File::create(&beside)?), hash: Keccak256::new() };
     writer.line(&Head { form: FORM.to_owned(), chain_id })?;
     let mut count = 0;
+    // A file knows no time: what is kept for a while only is not for it.
     for (key, entry) in all {
         let Some(key) = text_of(&key) else { continue };
         let (method, block) = (entry.method.name.to_owned(), entry.bond.number());
-        let answer = &*entry.answer;
+        let answer = &*in_one_line(&entry.answer)?;
         writer.line(&Line { block, from: entry.from, method, key: key.to_owned(), answer })?;
         count += 1;
     }
@@ -92,12 +95,20 @@ pub(crate) fn save(
     Ok(count)
 }
 
+/// Line breaks stand between values only: in a string they are written as escapes.
+fn in_one_line(answer: &RawValue) -> io::Result<Cow<'_, RawValue>> {
+    if !answer.get().contains(['\n', '\r']) {
+        return Ok(Cow::Borrowed(answer));
+    }
+    Ok(Cow::Owned(RawValue::from_string(answer.get().replace(['\n', '\r'], " "))?))
+}
+
 pub(crate) fn load(path: &Path, chain_id: u64) -> Result<Vec<(Key, Entry)>, FileError> {
     let bytes = fs::read(path)?;
     let text = str::from_utf8(&bytes).map_err(|_| FileError::Altered)?;
     let text = text.strip_suffix('\n').ok_or(FileError::Altered)?;
-    let (content, foot) = text.rsplit_once('\n').ok_or(FileError::Altered)?;
-    let foot: Foot = read(foot)?;
+    let (content, last) = text.rsplit_once('\n').ok_or(FileError::Altered)?;
+    let foot: Foot = read(last)?;
     let mut hash = Keccak256::new();
     hash.update(content);
     hash.update("\n");
@@ -110,15 +121,17 @@ pub(crate) fn load(path: &Path, chain_id: u64) -> Result<Vec<(Key, Entry)>, File
         return Err(FileError::OtherChain { expected: chain_id, found: head.chain_id });
     }
     let all: Vec<_> = lines.map(|line| entry(line, chain_id)).collect::<Result<_, _>>()?;
-    if all.len() == foot.count { Ok(all) } else { Err(FileError::Altered) }
+    let is_as_written = serde_json::to_string(&foot).is_ok_and(|foot| foot == last);
+    if all.len() == foot.count && is_as_written { Ok(all) } else { Err(FileError::Altered) }
 }
 
 fn entry(line: &str, chain_id: u64) -> Result<(Key, Entry), FileError> {
     let Line { block, from, method, key, answer } = read(line)?;
     let bond = block.map_or(Bond::Constant, Bond::Final);
     let key = Key::from(&*with_chain(chain_id, &key));
-    let what = (bond, Age::Final, from);
-    Ok((key, Entry::new(answer.to_owned(), Method::of(&method), what, None, None)))
+    let verdict = Verdict { bond, age: Age::Final, from };
+    let lifetimes = [Keep::UntilEvicted; 2];
+    Ok((key, Entry::new(answer.to_owned(), Method::of(&method), verdict, lifetimes, None)))
 }
 
 fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, FileError> {

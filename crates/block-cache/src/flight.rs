@@ -8,7 +8,13 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use smallvec::SmallVec;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire},
+        },
+    },
 };
 use tokio::time::Instant;
 
@@ -54,7 +60,13 @@ pub(crate) type Keys = SmallVec<[(Key, usize); 1]>;
 
 /// The flights of one pipeline, by what they ask.
 #[derive(Clone, Default)]
-pub(crate) struct Flights(Arc<Mutex<Board>>);
+pub(crate) struct Flights(Arc<Tower>);
+
+#[derive(Default)]
+struct Tower {
+    board: Mutex<Board>,
+    landed: AtomicU64,
+}
 
 #[derive(Default)]
 struct Board {
@@ -66,21 +78,22 @@ struct Entered {
     number: u64,
     flight: WeakShared<BoxFuture<'static, Arc<Landed>>>,
     index: usize,
-    deadline: Option<Instant>,
+    wish: Wish,
 }
 
 impl Flights {
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A seat in the flight that asks this, if it goes on until then.
-    pub(crate) fn join(&self, key: &[u8], deadline: Option<Instant>) -> Option<Ticket> {
-        let board = self.board();
-        let Entered { flight, index, deadline: ends, .. } = board.flights.get(key)?;
-        let is_long_enough = ends.is_none_or(|ends| deadline.is_some_and(|mine| mine <= ends));
-        let flight = flight.upgrade().filter(|_| is_long_enough)?;
-        Some(Ticket { flight, index: *index })
+    /// A seat in the flight that asks this, if it goes on until then and began after this.
+    pub(crate) fn join(&self, key: &[u8], wish: Wish) -> Option<Ticket> {
+        self.board().join(key, wish)
+    }
+
+    /// How many flights have landed.
+    pub(crate) fn landed(&self) -> u64 {
+        self.0.landed.load(Acquire)
     }
 
     /// A number for a new flight.
@@ -91,19 +104,52 @@ impl Flights {
     }
 
     /// Others may join, until it has landed or was given up.
-    pub(crate) fn announce(
+    pub(crate) fn announce(&self, keys: Keys, number: u64, flight: &Flight, wish: Wish) {
+        self.board().announce(keys, number, flight, wish);
+    }
+
+    /// The same for one question, unless somebody was faster: then a seat in that flight.
+    pub(crate) fn announce_or_join(
         &self,
         keys: Keys,
         number: u64,
         flight: &Flight,
-        deadline: Option<Instant>,
-    ) {
+        wish: Wish,
+    ) -> Option<Ticket> {
         let mut board = self.board();
+        let faster = keys.first().and_then(|(key, _)| board.join(key, wish));
+        if faster.is_none() {
+            board.announce(keys, number, flight, wish);
+        }
+        faster
+    }
+}
+
+impl Board {
+    fn join(&self, key: &[u8], wish: Wish) -> Option<Ticket> {
+        let Entered { flight, index, wish: theirs, .. } = self.flights.get(key)?;
+        let is_long_enough =
+            theirs.deadline.is_none_or(|ends| wish.deadline.is_some_and(|mine| mine <= ends));
+        // What is taken is handed out: the last one of a flight, dropped here, would lock again.
+        (is_long_enough && theirs.clears == wish.clears).then_some(())?;
+        Some(Ticket { flight: flight.upgrade()?, index: *index })
+    }
+
+    fn announce(&mut self, keys: Keys, number: u64, flight: &Flight, wish: Wish) {
         for (key, index) in keys {
             let Some(flight) = flight.downgrade() else { return };
-            board.flights.insert(key, Entered { number, flight, index, deadline });
+            self.flights.insert(key, Entered { number, flight, index, wish });
         }
     }
+}
+
+/// What a caller wants of a flight.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish {
+    /// When it no longer wants an answer.
+    pub(crate) deadline: Option<Instant>,
+    /// How often the store had been cleared when it asked.
+    pub(crate) clears: u64,
 }
 
 /// Takes a flight off the board when it is dropped.
@@ -115,6 +161,7 @@ pub(crate) struct Departure {
 
 impl Drop for Departure {
     fn drop(&mut self) {
+        self.flights.0.landed.fetch_add(1, AcqRel);
         let mut board = self.flights.board();
         for (key, _) in &self.keys {
             if board.flights.get(key).is_some_and(|entered| entered.number == self.number) {

@@ -1,8 +1,8 @@
 use crate::{
-    BlockCache, Keep, Lifetime, Subject,
+    Age, BlockCache, Keep, Lifetime, Subject,
     chain::{Chain, Moment},
     entry::Entry,
-    flight::{Content, Departure, Flight, Flights, Keys, Landed, Parcel, Ticket},
+    flight::{Content, Departure, Flight, Flights, Keys, Landed, Parcel, Ticket, Wish},
     question::{Key, Question, Topic, at_height, is_for_cache, on_chain, raw, with_chain},
     statistics::Event,
     verdict::Answer,
@@ -17,19 +17,26 @@ use alloy_json_rpc::{
     Id, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
 use alloy_transport::{TransportError, TransportFut};
-use futures::FutureExt;
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
 use smallvec::smallvec;
 use std::{
     future::{Future, ready},
     iter::once,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tower::Service;
 
 mod batch;
+
+/// An answer waits at most this long for what has to be known to keep it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The service of [`BlockCacheLayer`](crate::BlockCacheLayer).
 #[derive(Debug)]
@@ -93,6 +100,8 @@ fn single<S: Upstream>(
     inner: Ready<S, State>,
     request: SerializedRequest,
 ) -> TransportFut<'static> {
+    // What lands from now on may have been missed by the look into the store.
+    let landed = inner.state().flights.landed();
     match inner.state().read(&request) {
         Reading::Hit(entry) => {
             note::record(|note| note.cache = Some(CacheState::Hit));
@@ -100,7 +109,7 @@ fn single<S: Upstream>(
             Box::pin(ready(Ok(ResponsePacket::Single(given(meta.id, &entry)))))
         }
         Reading::Pass => Box::pin(pass(inner, request)),
-        Reading::Miss(question) => Box::pin(ask(inner, request, question)),
+        Reading::Miss(question) => Box::pin(ask(inner, request, question, landed)),
     }
 }
 
@@ -154,43 +163,85 @@ async fn ask<S: Upstream>(
     inner: Ready<S, State>,
     request: SerializedRequest,
     question: Question,
+    landed: u64,
 ) -> Result<ResponsePacket, TransportError> {
-    let deadline = CallOptions::of(&request).and_then(|options| options.deadline);
-    let is_alone = !may_share(&request);
-    let (id, method) = (request.id().clone(), question.method);
-    let joined = match is_alone {
-        true => None,
-        false => inner.state().flights.join(&question.key, deadline),
-    };
-    let (ticket, event) = match joined {
-        Some(ticket) => {
-            inner.state().store.counters().count(method, Event::Joined);
-            (ticket, Event::Joined)
-        }
-        None => {
-            let key = Key::from(&*question.key);
-            let keys = if is_alone { Keys::new() } else { smallvec![(Key::clone(&key), 0)] };
-            let flights = inner.state().flights.clone();
-            let departure = flights.prepare(keys.clone());
-            let number = departure.number;
-            inner.state().store.counters().count(method, Event::Miss);
-            let flight = fly(inner, departure, request, question, key).boxed().shared();
-            flights.announce(keys, number, &flight, deadline);
-            (Ticket { flight, index: 0 }, Event::Miss)
+    let id = request.id().clone();
+    let wish = inner.state().wish(&request);
+    let boarding = match may_share(&request) {
+        true => board(inner, request, question, wish, landed),
+        false => {
+            inner.state().store.counters().count(question.method, Event::Miss);
+            Boarding::Ticket(Ticket { flight: depart(inner, request, question).0, index: 0 }, MISS)
         }
     };
-    let parcel = land(ticket, deadline, event).await?;
+    let parcel = match boarding {
+        Boarding::Kept(entry) => return Ok(ResponsePacket::Single(given(id, &entry))),
+        Boarding::Ticket(ticket, state) => land(ticket, wish.deadline, Some(state)).await?,
+    };
     parcel.response(id).map(ResponsePacket::Single)
+}
+
+const MISS: CacheState = CacheState::Miss;
+
+enum Boarding {
+    /// It has been answered meanwhile.
+    Kept(Arc<Entry>),
+    Ticket(Ticket, CacheState),
+}
+
+/// A seat in the flight that asks this, which may be a new one.
+fn board<S: Upstream>(
+    inner: Ready<S, State>,
+    request: SerializedRequest,
+    question: Question,
+    wish: Wish,
+    landed: u64,
+) -> Boarding {
+    let (flights, method) = (inner.state().flights.clone(), question.method);
+    let store = inner.state().store.clone();
+    let joined = |ticket| {
+        store.counters().count(method, Event::Joined);
+        Boarding::Ticket(ticket, CacheState::Joined)
+    };
+    if let Some(ticket) = flights.join(&question.key, wish) {
+        return joined(ticket);
+    }
+    if flights.landed() != landed
+        && let Some(entry) = inner.state().find(&question.key)
+    {
+        return Boarding::Kept(entry);
+    }
+    let (flight, keys, number) = depart(inner, request, question);
+    match flights.announce_or_join(keys, number, &flight, wish) {
+        Some(ticket) => joined(ticket),
+        None => {
+            store.counters().count(method, Event::Miss);
+            Boarding::Ticket(Ticket { flight, index: 0 }, MISS)
+        }
+    }
+}
+
+fn depart<S: Upstream>(
+    inner: Ready<S, State>,
+    request: SerializedRequest,
+    question: Question,
+) -> (Flight, Keys, u64) {
+    let key = Key::from(&*question.key);
+    let keys: Keys = smallvec![(Key::clone(&key), 0)];
+    let departure = inner.state().flights.prepare(keys.clone());
+    let number = departure.number;
+    let flight = fly(inner, departure, request, question, key).boxed().shared();
+    (flight, keys, number)
 }
 
 /// Waits for a flight, but not longer than the caller wants.
 async fn land(
     Ticket { flight, index }: Ticket,
     deadline: Option<Instant>,
-    event: Event,
+    state: Option<CacheState>,
 ) -> Result<Parcel, TransportError> {
-    let landed = match (event, deadline) {
-        (Event::Joined, Some(deadline)) => match timeout_at(deadline, flight).await {
+    let landed = match (state, deadline) {
+        (Some(CacheState::Joined), Some(deadline)) => match timeout_at(deadline, flight).await {
             Ok(landed) => landed,
             Err(_) => return Err(DeadlineExceeded::new(0, None).into_transport_error()),
         },
@@ -200,10 +251,7 @@ async fn land(
         Ok(mut landed) => landed.swap_remove(index),
         Err(landed) => landed[index].clone(),
     };
-    parcel.note.cache = Some(match event {
-        Event::Joined => CacheState::Joined,
-        _ => CacheState::Miss,
-    });
+    parcel.note.cache = state;
     let said = parcel.note.clone();
     note::record(|note| note.supersede(said));
     Ok(parcel)
@@ -218,11 +266,11 @@ async fn fly<S: Upstream>(
     key: Key,
 ) -> Arc<Landed> {
     let id = request.id().clone();
-    let (mut asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
+    let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
     let request = inner.state().rewritten(request, &question);
     let below = note::capture(inner.call(RequestPacket::Single(request)));
     let (answer, notes) =
-        inner.state().with_own_questions(once(question.topic), &inner, &mut asked, below).await;
+        inner.state().with_own_questions(once(question.topic), &inner, below).await;
     let note = notes.of(&id);
     let content = match answer {
         Ok(ResponsePacket::Single(response)) if is_for(&response, &id) => {
@@ -255,6 +303,11 @@ impl State {
         Self { store, chain, lifetime, max_age, flights: Flights::default() }
     }
 
+    fn wish(&self, request: &SerializedRequest) -> Wish {
+        let deadline = CallOptions::of(request).and_then(|options| options.deadline);
+        Wish { deadline, clears: self.store.clears() }
+    }
+
     fn read(&self, request: &SerializedRequest) -> Reading {
         if !is_for_cache(request) {
             return Reading::Pass;
@@ -278,7 +331,7 @@ impl State {
     /// What stands under this key, if it is true.
     fn find(&self, key: &[u8]) -> Option<Arc<Entry>> {
         let entry = self.store.get(key)?;
-        if entry.is_good(&self.chain.heads) {
+        if entry.is_good(&self.chain) {
             self.store.counters().count(entry.method, Event::Hit(entry.age()));
             return Some(entry);
         }
@@ -310,7 +363,6 @@ impl State {
         &self,
         mut topics: impl Iterator<Item = Topic>,
         inner: &Ready<S, Self>,
-        asked: &mut Moment,
         answer: impl Future<Output = T>,
     ) -> T {
         let must_look = topics.any(|topic| self.chain.must_look(topic));
@@ -323,12 +375,14 @@ impl State {
                 self.chain.look_for_final(inner.fresh()).await;
             }
         };
-        let (answer, ..) = tokio::join!(answer, id, look);
-        if must_look {
-            // What is final now was so when it was asked: that takes an epoch and more.
-            asked.final_height = self.chain.final_height();
+        let own = async { tokio::join!(id, look) };
+        match select(pin!(answer), pin!(own)).await {
+            Either::Left((answer, own)) => {
+                let _ = timeout(PATIENCE, own).await;
+                answer
+            }
+            Either::Right((_, answer)) => answer.await,
         }
-        answer
     }
 
     /// Keeps the answer, if it may be kept.
@@ -342,28 +396,27 @@ impl State {
     ) -> Content {
         self.chain.saw(question.method, question.block, &response);
         let answer = Answer { response: &response, endpoint: note.endpoint.as_ref(), asked };
-        let bond = question.bond(&answer, &self.chain, self.max_age);
-        let kept = bond.zip(self.chain.id()).filter(|_| self.store.clears() == clears);
-        let Some(((bond, age), chain_id)) = kept else { return Content::Loose(response.payload) };
+        let verdict = question.verdict(&answer, &self.chain, self.max_age);
+        let kept = verdict.zip(self.chain.id()).filter(|_| self.store.clears() == clears);
+        let Some((verdict, chain_id)) = kept else { return Content::Loose(response.payload) };
         let head = self.chain.heads.latest();
-        let depth = bond.number().zip(head).map(|(number, head)| head.saturating_sub(number));
+        let number = verdict.bond.number();
+        let depth = number.zip(head).map(|(number, head)| head.saturating_sub(number));
         let bytes = response.payload.as_success().map_or(0, |answer| answer.get().len());
-        let subject = Subject { method: question.method, age, depth, bytes };
-        let lifetime = match self.lifetime.of(&subject) {
-            Keep::UntilEvicted => None,
-            Keep::For(lifetime) => Some(lifetime),
-            Keep::Never => return Content::Loose(response.payload),
-        };
-        let from = match question.topic {
-            Topic::Height { from, is_range: true, .. } => Some(from),
-            _ => None,
+        let subject = Subject { method: question.method, age: verdict.age, depth, bytes };
+        let now = self.lifetime.of(&subject);
+        let lifetimes = match verdict.age {
+            Age::Final | Age::Latest => [now; 2],
+            Age::Young | Age::Tip => {
+                [now, self.lifetime.of(&Subject { age: Age::Final, ..subject })]
+            }
         };
         let payload = match response.payload {
-            ResponsePayload::Success(answer) => answer,
-            failure @ ResponsePayload::Failure(_) => return Content::Loose(failure),
+            ResponsePayload::Success(answer) if lifetimes[0] != Keep::Never => answer,
+            payload => return Content::Loose(payload),
         };
-        let what = (bond, age, from);
-        let entry = Entry::new(payload, question.method, what, lifetime, note.endpoint.clone());
+        let endpoint = note.endpoint.clone();
+        let entry = Entry::new(payload, question.method, verdict, lifetimes, endpoint);
         Content::Kept(self.store.insert(on_chain(key, chain_id), entry, head))
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn write_params(
             out.push(b',');
         }
         match (Some(index) == at, block, pinned) {
-            (true, _, Some(height)) => write!(out, "\"latest@{height:#x}\"").ok()?,
+            (true, _, Some(height)) => write!(out, "latest@{height:#x}").ok()?,
             (true, BlockRef::Number(_), _) if is_hex(argument) => {
                 write_value(out, argument, Place::Quantity);
             }
@@ -148,7 +148,7 @@ fn write_object(out: &mut Bytes, content: &str, place: Place) {
         let data = fields.iter_mut().filter(|(key, _)| *key == "\"data\"");
         data.for_each(|(key, _)| *key = "\"input\"");
     }
-    fields.sort_by_key(|(key, _)| *key);
+    fields.sort_by(|(one, _), (other, _)| one.bytes().map(lower).cmp(other.bytes().map(lower)));
     out.push(b'{');
     for (index, (key, value)) in fields.into_iter().enumerate() {
         if index > 0 {
@@ -160,6 +160,10 @@ fn write_object(out: &mut Bytes, content: &str, place: Place) {
         write_value(out, value, if is_number { Place::Quantity } else { Place::Inner });
     }
     out.push(b'}');
+}
+
+const fn lower(byte: u8) -> u8 {
+    byte.to_ascii_lowercase()
 }
 
 /// The key, with its quotes, and the value.

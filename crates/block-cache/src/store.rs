@@ -86,7 +86,7 @@ impl BlockCache {
     pub fn clear_blocks(&self, blocks: RangeInclusive<u64>) {
         self.clear_if(|entry| {
             let to = entry.bond.number();
-            let from = entry.from.or(to);
+            let (from, to) = (entry.from.or(to), to.or(entry.from));
             from.zip(to).is_some_and(|(from, to)| from <= *blocks.end() && to >= *blocks.start())
         });
     }
@@ -106,7 +106,7 @@ impl BlockCache {
     pub fn save(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
         let all = self.0.cache.iter().map(|(key, entry)| (Key::clone(&key), entry));
         let is_final = |(key, entry): &(Key, Arc<Entry>)| {
-            chain_of(key) == Some(chain_id) && entry.is_settled()
+            chain_of(key) == Some(chain_id) && entry.is_kept_for_ever()
         };
         let all = all.filter(is_final);
         file::save(path.as_ref(), chain_id, all)

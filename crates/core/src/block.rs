@@ -120,7 +120,8 @@ fn of_filter(json: &str) -> BlockRef {
     }
     let Some(filter) = parse::<Filter<'_>>(json) else { return BlockRef::None };
     if let Some(hash) = filter.block_hash {
-        return BlockRef::Hash(hash);
+        let is_alone = filter.from_block.is_none() && filter.to_block.is_none();
+        return if is_alone { BlockRef::Hash(hash) } else { BlockRef::None };
     }
     let end =
         |end: Option<&RawValue>| end.map_or(Some(Edge::Tag(Tag::Latest)), |end| edge(end.get()));
@@ -142,7 +143,11 @@ fn edge(text: &str) -> Option<Edge> {
         "earliest" => Tag::Earliest,
         // A hash is longer than any height, also one that begins with zeros.
         _ if text.len() > "0xffffffffffffffff".len() => return None,
-        _ => return u64::from_str_radix(text.strip_prefix("0x")?, 16).ok().map(Edge::Number),
+        _ => {
+            // `from_str_radix` would read a sign.
+            let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'))?;
+            return u64::from_str_radix(digits, 16).ok().map(Edge::Number);
+        }
     };
     Some(Edge::Tag(tag))
 }

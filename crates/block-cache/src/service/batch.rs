@@ -12,8 +12,8 @@ struct Plan {
     items: Vec<Item>,
     /// Where in it a question stands, for equal ones.
     keys: HashMap<Key, usize, RandomState>,
-    /// Which member waits for which item.
-    own: Vec<(usize, usize)>,
+    /// Which member waits for which item, and what a cache has to do with that.
+    own: Vec<(usize, usize, Option<CacheState>)>,
     /// Which member waits for somebody else's flight.
     joined: Vec<(usize, Ticket)>,
 }
@@ -33,20 +33,22 @@ pub(super) async fn ask<S: Upstream>(
     let packet = RequestPacket::Batch(requests);
     let mut plan = Plan::new(Members::new(Questions::new(&packet, false)?));
     let deadline = CallOptions::deadline_of(&packet);
+    let wish = Wish { deadline, clears: inner.state().store.clears() };
     if let RequestPacket::Batch(requests) = packet {
         for (member, request) in requests.into_iter().enumerate() {
             plan.place(member, request, inner.state());
         }
     }
     let Plan { mut members, items, keys, own, joined } = plan;
-    let mut seats: Vec<_> = joined.into_iter().map(|seat| (seat, Event::Joined)).collect();
+    let mut seats: Vec<_> =
+        joined.into_iter().map(|seat| (seat, Some(CacheState::Joined))).collect();
     if !items.is_empty() {
-        let flight = depart(inner, items, keys.into_iter().collect(), deadline);
+        let flight = depart(inner, items, keys.into_iter().collect(), wish);
         let ticket = |index| Ticket { flight: flight.clone(), index };
-        seats.extend(own.into_iter().map(|(member, item)| ((member, ticket(item)), Event::Miss)));
+        seats.extend(own.into_iter().map(|(member, item, state)| ((member, ticket(item)), state)));
     }
-    let landings = seats.into_iter().map(|((member, ticket), event)| async move {
-        (member, land(ticket, deadline, event).await)
+    let landings = seats.into_iter().map(|((member, ticket), state)| async move {
+        (member, land(ticket, deadline, state).await)
     });
     for (member, parcel) in join_all(landings).await {
         let id = members[member].question().id().clone();
@@ -86,7 +88,8 @@ impl Plan {
                 self.keys.insert(Key::from(&*question.key), self.items.len());
             }
         }
-        self.own.push((member, self.items.len()));
+        let state = question.is_some().then_some(MISS);
+        self.own.push((member, self.items.len(), state));
         self.items.push(Item { request, question });
     }
 
@@ -105,27 +108,21 @@ impl Plan {
         state: &State,
     ) -> bool {
         if let Some(item) = self.keys.get(&*question.key) {
-            self.own.push((member, *item));
+            self.own.push((member, *item, Some(MISS)));
             return true;
         }
-        let deadline = CallOptions::of(request).and_then(|options| options.deadline);
-        let ticket = state.flights.join(&question.key, deadline);
+        let ticket = state.flights.join(&question.key, state.wish(request));
         ticket.map(|ticket| self.joined.push((member, ticket))).is_some()
     }
 }
 
 /// Sends what nobody knows and nobody asks yet; others may join.
-fn depart<S: Upstream>(
-    inner: Ready<S, State>,
-    items: Vec<Item>,
-    keys: Keys,
-    deadline: Option<Instant>,
-) -> Flight {
+fn depart<S: Upstream>(inner: Ready<S, State>, items: Vec<Item>, keys: Keys, wish: Wish) -> Flight {
     let flights = inner.state().flights.clone();
     let departure = flights.prepare(keys.clone());
     let number = departure.number;
     let flight = fly(inner, departure, items).boxed().shared();
-    flights.announce(keys, number, &flight, deadline);
+    flights.announce(keys, number, &flight, wish);
     flight
 }
 
@@ -134,7 +131,7 @@ async fn fly<S: Upstream>(
     departure: Departure,
     items: Vec<Item>,
 ) -> Arc<Landed> {
-    let (mut asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
+    let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
     let topics: Vec<_> = items.iter().filter_map(Item::topic).collect();
     let (requests, awaited): (Vec<_>, Vec<_>) =
         items.into_iter().map(|item| item.split(inner.state())).unzip();
@@ -144,8 +141,7 @@ async fn fly<S: Upstream>(
         Err(error) => return Arc::new(failed(awaited.len(), error)),
     };
     let below = note::capture(inner.call(packet));
-    let (answer, notes) =
-        inner.state().with_own_questions(topics.into_iter(), &inner, &mut asked, below).await;
+    let (answer, notes) = inner.state().with_own_questions(topics.into_iter(), &inner, below).await;
     let all: Vec<_> = (0..members.len()).collect();
     members.absorb(&all, answer, &notes, None);
     let notes: Vec<_> = members.iter().map(|member| member.note().clone()).collect();

@@ -1,5 +1,10 @@
 //! A chain, a rotation over its nodes, and a cache above.
-#![allow(dead_code, reason = "every test takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+mod script;
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use script::{FINAL, HEAD, Scene, Script, block, block_json, hash, hash_on, newest};
 
 use alclad_block_cache::{BlockCache, BlockCacheLayer, BlockCacheService, Count};
 use alclad_rotation::{Endpoint, Rotation};
@@ -29,8 +34,21 @@ impl Stage {
     }
 
     pub(crate) fn with(set: impl FnOnce(BlockCacheLayer) -> BlockCacheLayer) -> Self {
-        let chain = SimChain::start(ChainSpec::new(7).with_finality(32, 64));
-        chain.mine(200);
+        Self::of(ChainSpec::new(7).with_finality(32, 64), 200, set)
+    }
+
+    /// A chain of this kind and length.
+    pub(crate) fn on(spec: ChainSpec, blocks: u64) -> Self {
+        Self::of(spec, blocks, |layer| layer)
+    }
+
+    fn of(
+        spec: ChainSpec,
+        blocks: u64,
+        set: impl FnOnce(BlockCacheLayer) -> BlockCacheLayer,
+    ) -> Self {
+        let chain = SimChain::start(spec);
+        chain.mine(blocks);
         let node = SimNode::new(&chain);
         let endpoint = Endpoint::new("a", node.transport());
         let rotation = Rotation::builder().endpoint(endpoint).build();
@@ -68,6 +86,25 @@ impl Stage {
         let truth = self.chain.answer(method, params).expect("the chain knows");
         assert!(answer == truth, "{method}: {answer} is not {truth}");
         self.node.total_calls() == before
+    }
+
+    /// Every block from here to the head is shown.
+    pub(crate) async fn look_from(&self, lowest: u64) {
+        for number in lowest..=self.chain.block_number() {
+            self.below("eth_getBlockByNumber", json!([hex(number), false])).await;
+        }
+        self.look().await;
+    }
+
+    /// The hash of the first transaction at or above this height, and its block.
+    pub(crate) fn transaction_from(&self, number: u64) -> (Value, u64) {
+        let mut blocks = (number..).map(|number| (self.chain.block(number).unwrap(), number));
+        blocks
+            .find_map(|(block, number)| {
+                let hash = block.transactions.hashes().next()?;
+                Some((json!(hash), number))
+            })
+            .unwrap()
     }
 
     pub(crate) fn count(&self) -> Count {

@@ -123,22 +123,27 @@ impl Board {
         let (now, block_time) = (Instant::now(), self.pace.block_time());
         let is_fresh = |link: &&Link| now.duration_since(link.seen) < block_time;
         let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
-        let (mut number, mut hash, mut seen) = (number, hash, None);
+        if links(number).any(|link| link.hash != hash && is_fresh(&link)) {
+            return None;
+        }
+        let own = links(number).filter(|link| link.hash == hash);
+        let (mut number, mut hash, mut seen) = (number, hash, own.map(|link| link.seen).max());
         loop {
-            if links(number).any(|link| link.hash != hash && is_fresh(&link)) {
-                return None;
-            }
-            let shown = links(number).filter(|link| link.hash == hash).map(|link| link.seen);
-            seen = seen.max(shown.max());
             number += 1;
             let denies = |link: &Link| link.parent.is_some_and(|parent| parent != hash);
             if links(number).any(|link| denies(link) && is_fresh(&link)) {
                 return None;
             }
-            match links(number).find(|link| link.parent == Some(hash)) {
-                Some(child) => hash = child.hash,
-                None => break,
+            let mut children = links(number).filter(|link| link.parent == Some(hash));
+            let Some(child) = children.next() else { break };
+            seen = seen.max(Some(child.seen));
+            let mut others = links(number).filter(|link| link.hash != child.hash);
+            // Both sides of a fork have it below them, and what lies above is disputed.
+            if let Some(other) = others.find(|other| other.parent == Some(hash)) {
+                seen = seen.max(Some(other.seen));
+                break;
             }
+            hash = child.hash;
         }
         seen.map(|seen| seen + block_time).filter(|until| *until > now)
     }

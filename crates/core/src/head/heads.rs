@@ -129,10 +129,13 @@ impl Heads {
         self.board().shown_since(endpoint, number, since)
     }
 
-    /// The newest block that this endpoint has shown. Nothing if nobody of this name is enrolled.
-    pub fn head_of(&self, endpoint: &EndpointId) -> Option<u64> {
+    /// Whether this endpoint is known to have had this block by then. It is not known of one that
+    /// is not enrolled, and may not be known of the newest blocks of the last half minute.
+    pub fn had(&self, endpoint: &EndpointId, number: u64, then: Instant) -> bool {
         let board = self.board();
-        board.views.iter().find(|view| view.endpoint.as_ref() == Some(endpoint))?.head()
+        let mut views = board.views.iter();
+        let view = views.find(|view| view.endpoint.as_ref() == Some(endpoint));
+        view.is_some_and(|view| view.had(number, then))
     }
 
     /// How often blocks were [orphaned](Reorg), or all was forgotten. An atomic load.

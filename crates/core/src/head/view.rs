@@ -2,9 +2,12 @@
 
 use super::{Orphan, Sighting, WINDOW, trail::Trail};
 use crate::EndpointId;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -73,7 +76,22 @@ pub(super) struct View {
     /// It was far ahead once, and that was confirmed.
     pub(super) believed: bool,
     pub(super) trail: Trail,
+    /// Heights that it had reached at some time: one a while ago, and one more recent.
+    pub(super) marks: [Option<Mark>; 2],
 }
+
+/// A height that was reached by this time, in a burst of answers that began then.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    height: u64,
+    began: Instant,
+    at: Instant,
+}
+
+/// Answers within this time make one mark.
+const BURST: Duration = Duration::from_secs(1);
+/// Between two marks there is this time.
+const MARK_EVERY: Duration = Duration::from_secs(30);
 
 impl View {
     pub(super) fn head(&self) -> Option<u64> {
@@ -104,7 +122,27 @@ impl View {
             orphaned.sort_unstable();
         }
         self.trail.forget_below(bottom);
+        self.mark(now);
         orphaned
+    }
+
+    /// Whether it is known to have had this block by then.
+    pub(super) fn had(&self, number: u64, then: Instant) -> bool {
+        let head = self.head().unwrap_or_default();
+        let marks = self.marks.iter().flatten();
+        marks.filter(|mark| mark.at <= then).any(|mark| number <= mark.height.min(head))
+    }
+
+    fn mark(&mut self, now: Instant) {
+        let Some(height) = self.head() else { return };
+        match &mut self.marks[1] {
+            Some(mark) if now - mark.began <= BURST => (mark.height, mark.at) = (height, now),
+            Some(mark) if now - mark.at < MARK_EVERY => {}
+            latest => {
+                self.marks[0] = latest.take();
+                self.marks[1] = Some(Mark { height, began: now, at: now });
+            }
+        }
     }
 
     pub(super) fn lower_to(&mut self, head: u64) -> Vec<Orphan> {

@@ -166,5 +166,6 @@ async fn what_an_endpoint_has_shown_without_interruption_is_known_to_be_its_own(
     advance(Duration::from_secs(1)).await;
     a.saw(&block(2, 100));
     assert_eq!(heads.shown_since(Some(&id), 100, later), None);
-    assert_eq!((heads.head_of(&id), heads.head_of(&"x".into())), (Some(100), None));
+    assert!(heads.had(&id, 100, later) && !heads.had(&id, 101, later));
+    assert!(!heads.had(&"x".into(), 1, later));
 }

@@ -1,0 +1,114 @@
+//! Endpoints that do not agree, and endpoints that lag.
+
+mod stage;
+
+use alclad_block_cache::BlockCacheLayer;
+use alclad_core::{SightedBlock, Sighting};
+use alclad_rotation::{Endpoint, Rotation};
+use alclad_testkit::{ChainSpec, SimChain, SimNode};
+use serde_json::{Value, json};
+use stage::{HEAD, Scene, Script, ask, block, hash, hash_on, hex};
+use std::time::Duration;
+use tokio::time::advance;
+use tower::Layer;
+
+fn balance(number: u64) -> Value {
+    json!([format!("0x{}", "ab".repeat(20)), hex(number)])
+}
+
+fn scene() -> Scene {
+    Scene::new(Script::saying(json!("0x1")))
+}
+
+fn fork() -> SightedBlock {
+    SightedBlock::new(HEAD, hash_on(1, HEAD)).with_parent(hash(HEAD - 1))
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_two_endpoints_disagree_nothing_is_certain() {
+    let scene = scene();
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+    assert!(scene.keeps("eth_getBalance", balance(HEAD - 1)).await);
+    let b = scene.heads.enrol("b".into());
+    b.saw(&stage::newest(fork()));
+    assert!(!scene.is_hit("eth_getBalance", balance(HEAD)).await);
+    assert!(!scene.is_hit("eth_getBalance", balance(HEAD)).await, "and nothing is kept");
+    assert!(scene.is_hit("eth_getBalance", balance(HEAD - 1)).await, "both link to that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_that_is_left_makes_the_other_certain_again() {
+    let scene = scene();
+    let b = scene.heads.enrol("b".into());
+    b.saw(&stage::newest(fork()));
+    assert!(!scene.keeps("eth_getBalance", balance(HEAD)).await);
+    b.saw(&Sighting::of_block(block(HEAD)));
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_that_nobody_shows_any_more_denies_nothing() {
+    let scene = scene();
+    let b = scene.heads.enrol("b".into());
+    b.saw(&stage::newest(fork()));
+    advance(Duration::from_secs(12)).await;
+    scene.show(HEAD);
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_on_another_fork_says_belongs_to_its_fork() {
+    let by_b = Script::saying(json!("0x2")).by(Some("b"));
+    let scene = Scene::new(by_b);
+    let b = scene.heads.enrol("b".into());
+    b.saw(&Sighting::block_number(HEAD));
+    assert!(!scene.keeps("eth_getBalance", balance(HEAD)).await, "it has not shown the block");
+    b.saw(&Sighting::of_block(fork()));
+    assert!(!scene.keeps("eth_getBalance", balance(HEAD)).await, "it has shown another one");
+    b.saw(&Sighting::of_block(block(HEAD)));
+    scene.show(HEAD);
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_an_endpoint_that_lags_is_not_kept_whoever_has_the_block() {
+    let chain = SimChain::start(ChainSpec::new(7).with_finality(32, 64).with_traffic(1..=2, 1..=2));
+    chain.mine(200);
+    let (a, b) = (SimNode::new(&chain), SimNode::new(&chain).with_lag(150));
+    let rotation = Rotation::builder()
+        .endpoint(Endpoint::new("a", a.transport()))
+        .endpoint(Endpoint::new("b", b.transport()))
+        .build();
+    let layer = BlockCacheLayer::new().with_chain_id(1).with_heads(rotation.heads());
+    let cached = layer.layer(rotation.clone());
+    let blocks = [("eth_getBlockByNumber", "latest"), ("eth_getBlockByNumber", "finalized")];
+    for (method, tag) in blocks {
+        ask(&rotation.pinned("a"), method, json!([tag, false])).await;
+    }
+    let questions: Vec<_> = [100, 120, 136]
+        .map(|to| ("eth_getLogs", json!([{ "fromBlock": hex(90), "toBlock": hex(to) }])))
+        .into();
+    rotation.disable(&"a".into());
+    for (method, params) in &questions {
+        let answer = stage::call(&cached, stage::packet(1, method, params.clone())).await;
+        println!("{method} {params}: {}", answer.is_ok());
+    }
+    rotation.enable(&"a".into());
+    rotation.disable(&"b".into());
+    for (method, params) in &questions {
+        let truth = chain.answer(method, params.clone()).unwrap();
+        assert_ne!(truth, json!([]));
+        assert_eq!(ask(&cached, method, params.clone()).await, truth, "{params}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_removed_takes_its_knowledge_along() {
+    let scene = scene();
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+    let Scene { script, a, heads, cached, .. } = scene;
+    drop(a);
+    assert_eq!(heads.hash_at(HEAD), None);
+    ask(&cached, "eth_getBalance", balance(HEAD)).await;
+    assert_eq!(script.count("eth_getBalance"), 2);
+}
