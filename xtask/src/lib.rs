@@ -5,5 +5,6 @@ pub mod ci;
 mod command;
 mod features;
 mod rules;
+pub mod simulate;
 pub mod test;
 mod workspace;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::{ci, test};
+use xtask::{ci, simulate, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of this repository")]
@@ -21,12 +21,15 @@ enum Chore {
     },
     /// Everything that must hold before a change goes in
     Ci,
+    /// Run whole stacks over simulated nodes, everything drawn from a seed
+    Simulate(simulate::Seeds),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Test { cargo } => test::run_all(&cargo),
         Chore::Ci => ci::run_all(),
+        Chore::Simulate(seeds) => simulate::run_seeds(seeds),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use alclad_testkit::{SimChain, SimNode, answer, batch, mock, request, single};
 use alloy_consensus::{TxEip1559, TxEnvelope, TxLegacy, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Bytes, Signature};
-use alloy_transport::TransportError;
+use alloy_transport::{TransportError, TransportErrorKind};
 use serde_json::{Value, json};
 use support::CHAIN;
 use tower::{Layer, ServiceExt};
@@ -150,6 +150,15 @@ async fn of_a_batch_only_the_refused_members_stay_behind() {
     assert!(error.message.starts_with("not sent: it is signed for chain 1337"));
     let fault = classify("eth_sendRawTransaction", refused).fault();
     assert_eq!(fault, Some(Fault::TxRejected));
+
+    // What became of the others is not what became of it.
+    let call = tokio::spawn(service.clone().oneshot(batch(members)));
+    let rest = upstream.expect(&[(2, "eth_call"), (3, "eth_sendRawTransaction")]).await;
+    rest.fail(TransportErrorKind::backend_gone());
+    let packet = call.await.unwrap().unwrap();
+    let fault = |index: usize| classify("eth_call", &packet.responses()[index]).fault();
+    let gone = Some(Fault::Connection { maybe_sent: true });
+    assert_eq!([0, 1, 2].map(fault), [Some(Fault::TxRejected), gone, gone]);
 
     // If nothing is left to send, nothing is sent.
     let all = [send(1, signed_for(1337)), send(2, unprotected())];

@@ -273,8 +273,9 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// The last transport error, if no member has an answer. If some have, the others get an
-    /// error member that says which endpoint failed them and how.
+    /// The last transport error, if no member has an answer and all ended in the same fault. If
+    /// some have one, or the others ended in different ways, each that has none gets an error member
+    /// that says which endpoint failed it and how.
     pub fn finish(self) -> Result<ResponsePacket, TransportError> {
         for member in &self.list {
             if self.list.len() == 1 {
@@ -284,9 +285,18 @@ impl Members {
             }
         }
         match self.error {
-            Some(error) if self.list.iter().all(|member| member.answer.is_none()) => Err(error),
+            Some(error) if self.has_one_end() => Err(error),
             _ => Ok(Self::join(self.batch, self.list)),
         }
+    }
+
+    /// Whether one error tells the truth about all members: what is in vain for one of them need
+    /// not be for the next, and a layer above asks again by what each ended in.
+    fn has_one_end(&self) -> bool {
+        let end = |member: &Member| member.outcome.and_then(|outcome| outcome.fault());
+        let name = |member: &Member| end(member).map(|fault| fault.name());
+        let first = self.list.first().and_then(name);
+        self.list.iter().all(|member| member.answer.is_none() && name(member) == first)
     }
 
     fn join(batch: bool, list: SmallVec<[Member; 1]>) -> ResponsePacket {

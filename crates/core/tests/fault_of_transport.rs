@@ -190,6 +190,8 @@ fn the_words_of_a_broken_answer_tell_nothing() {
         r#"{"jsonrpc":"2.0","id":1,"result":"too many requests"#,
         r#"{"jsonrpc":"2.0","id":1,"result":"too many requests","error":null}"#,
         r#"[{"jsonrpc":"2.0","id":1,"result":["execution reverted"#,
+        // What the first member of a batch that was cut off ended in, the others did not.
+        r#"[{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}},{"jso"#,
         r#"{"jsonrpc":"2.0","id":1}"#,
         "[]",
         "null",

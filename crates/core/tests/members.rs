@@ -3,7 +3,7 @@
 use alclad_core::{
     AnswerNote, CallOptions, EndpointId, Fault, Limiter, Members, Notes, Outcome, Questions,
     classify,
-    error::{BadAnswer, DuplicateId, Misfit, cause},
+    error::{BadAnswer, DuplicateId, Misfit, NoEndpoint, TypedError, cause},
     note, send,
 };
 use alclad_testkit::{answer, answers, assert_packet, batch, error, request, single};
@@ -145,6 +145,17 @@ fn giving_up_is_for_those_who_have_nothing() {
     let mut members = three();
     (0..3).for_each(|index| members.give_up(index, TransportErrorKind::backend_gone()));
     assert!(members.finish().unwrap_err().as_transport_err().unwrap().is_backend_gone());
+}
+
+#[test]
+fn one_error_does_not_stand_for_members_that_ended_in_others() {
+    let mut members = three();
+    members.give_up(1, NoEndpoint::Unwilling.into_transport_error());
+    members.absorb(&[0, 2], Err(TransportErrorKind::backend_gone()), &Notes::default(), None);
+    let answer = members.finish().unwrap();
+    let fault = |index: usize| classify("eth_call", &answer.responses()[index]).fault();
+    let gone = Some(Fault::Connection { maybe_sent: true });
+    assert_eq!([0, 1, 2].map(fault), [gone, Some(Fault::InvalidRequest), gone]);
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ impl RateLimitLayer {
     }
 
     /// The endpoint counts in windows of this length, sliding or fixed: no window gets more than
-    /// the rate times its length, as long as no packet is dearer than the burst.
+    /// the rate times its length, as long as no packet is dearer than the burst, and the burst is no
+    /// more than 48 % of that.
     ///
     /// The burst is taken off the rate, and another 1.5 % for packets that the network delays, and
     /// so pushes into a later window; but no more than half. By default the burst is then 1.5 % of

@@ -136,12 +136,15 @@ struct Call {
 struct Turn {
     due: Instant,
     attempt: u32,
+    /// The endpoint has answered this attempt: what stopped the look-up after it is no excuse.
+    looked_up: bool,
 }
 
 impl Call {
     fn new(questions: Questions, start: Instant, deadline: Option<Instant>) -> Self {
         let members = Members::new(questions);
-        let turns = members.iter().map(|_| Turn { due: start, attempt: 1 }).collect();
+        let turns =
+            members.iter().map(|_| Turn { due: start, attempt: 1, looked_up: false }).collect();
         Self { members, turns, start, deadline }
     }
 
@@ -157,6 +160,7 @@ impl Call {
             self.members.absorb(&asked, answer, &notes, inner.state().classifier.as_deref());
             for index in &asked {
                 if let Some(lookup) = send::resolve(&mut self.members[*index]) {
+                    self.turns[*index].looked_up = true;
                     let (answer, _) = note::capture(inner.call(lookup.packet())).await;
                     lookup.settle(&mut self.members[*index], answer);
                 }
@@ -205,10 +209,11 @@ impl Call {
         let granted = extra == 0 || settings.budget.withdraw_all(extra);
         for wanted in wanted {
             let (granted, asked) = (granted || !wanted.was_asked(), wanted.was_asked());
-            let Wanted { index, event, wait, due } = wanted;
+            let Wanted { index, event, wait, due, .. } = wanted;
             report(&event, wait, granted);
+            let attempt = event.attempt + u32::from(asked);
             match granted {
-                true => self.turns[index] = Turn { due, attempt: event.attempt + u32::from(asked) },
+                true => self.turns[index] = Turn { due, attempt, looked_up: false },
                 false => self.members[index].close(),
             }
         }
@@ -240,7 +245,8 @@ impl Call {
         let Decision::RetryAfter(wait) = policy.decide(event) else { return None };
         let due = now.checked_add(wait)?;
         let late = self.deadline.is_some_and(|deadline| due >= deadline);
-        (!late).then_some(Wanted { index, event, wait, due })
+        let looked_up = self.turns[index].looked_up;
+        (!late).then_some(Wanted { index, event, wait, due, looked_up })
     }
 }
 
@@ -250,12 +256,14 @@ struct Wanted {
     event: RetryEvent,
     wait: Duration,
     due: Instant,
+    looked_up: bool,
 }
 
 impl Wanted {
     /// Whether an endpoint was asked, and not only our own limiter.
     const fn was_asked(&self) -> bool {
-        !matches!(self.event.fault, Fault::RateLimited { by: Limiter::Local, .. })
+        let local = matches!(self.event.fault, Fault::RateLimited { by: Limiter::Local, .. });
+        self.looked_up || !local
     }
 }
 

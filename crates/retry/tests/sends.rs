@@ -2,6 +2,7 @@
 
 mod support;
 
+use alclad_core::error::{OverLimit, TypedError};
 use alclad_retry::RetryLayer;
 use alclad_testkit::{
     Disruption, SimChain, SimNode, answer, assert_ids, batch, error, request, single,
@@ -156,6 +157,17 @@ async fn look_ups_that_fail_to_the_end_leave_the_error_as_it_is() {
         talk.hears(at, LOOK_UP).await.answer(error(1, -32005, "slow down"));
     }
     assert_eq!(errors(&talk.ends(1_500).await.unwrap()), [Some((-32000, "nonce too low"))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_whose_look_up_our_own_limit_stopped_was_an_attempt() {
+    let limited = || OverLimit::new(Duration::from_millis(100)).into_transport_error();
+    let mut talk = Conversation::of(&exact(), send(raw(&transaction(1))));
+    for at in [0, 100, 200, 300, 400] {
+        talk.hears(at, SEND).await.answer(error(1, -32000, "nonce too low"));
+        talk.hears(at, LOOK_UP).await.fail(limited());
+    }
+    assert_eq!(errors(&talk.ends(400).await.unwrap()), [Some((-32000, "nonce too low"))]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,16 @@ async fn a_null_for_a_block_at_or_below_the_head_is_asked_at_two_others_and_no_m
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_null_for_what_always_is_is_asked_elsewhere_also_when_the_spare_budget_is_spent() {
+    let nodes = Nodes::new();
+    spend_the_spare(&nodes).await;
+    nodes.nodes[0].set(Disruption::NullAnswers);
+    for method in ["eth_blockNumber", "eth_gasPrice", "eth_chainId"] {
+        assert!(nodes.result(method, json!([])).await.is_string(), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn four_endpoints_are_not_all_asked_about_one_null() {
     let nodes = Nodes::new();
     let fourth = SimNode::new(&nodes.chain);

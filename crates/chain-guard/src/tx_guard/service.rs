@@ -101,10 +101,6 @@ async fn send_rest<S: Upstream>(
     let passed = |index: &usize| verdicts[*index].is_none();
     let asked: Vec<_> = (0..members.len()).filter(passed).collect();
     let (answer, notes) = note::capture(inner.call(members.packet(&asked))).await;
-    if answer.is_err() {
-        notes.pass_up();
-        return answer;
-    }
     members.absorb(&asked, answer, &notes, None);
     for (index, refused) in verdicts.into_iter().enumerate() {
         if let Some(refused) = refused {

@@ -29,10 +29,21 @@ struct Members<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// The error in this body: an answer with an error, a bare error, or a batch that begins so.
+    /// The error in this body: an answer with an error, a bare error, or a batch of one and the
+    /// same. What one member of a batch ended in, as of one that was cut off, is nobody else's.
     pub(super) fn parse(body: &'a str) -> Option<Self> {
-        let body = body.trim_start();
-        let json = first_value(body.strip_prefix('[').unwrap_or(body))?;
+        let json = first_value(body.trim_start())?;
+        if !json.starts_with('[') {
+            return Self::of_one(json);
+        }
+        let list: Vec<&'a RawValue> = serde_json::from_str(json).ok()?;
+        let mut list = list.into_iter().map(|one| Self::of_one(one.get()));
+        let first = list.next()??;
+        let is_same = |other: Self| (other.code, &other.message) == (first.code, &first.message);
+        list.all(|other| other.is_some_and(is_same)).then_some(first)
+    }
+
+    fn of_one(json: &'a str) -> Option<Self> {
         if json.starts_with('"') {
             return Some(Self { code: None, message: text(json), data: json });
         }

@@ -49,7 +49,8 @@ struct Newest {
 /// How sure it is that there is what was asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existence {
-    /// It was seen: in a block, at or below the head, or as it was sent.
+    /// It was seen: in a block, at or below the head, or as it was sent. Or there always is one, as
+    /// of heads and prices.
     Certain,
     /// Nothing speaks against it.
     Likely,
@@ -177,7 +178,9 @@ impl Freshness {
                 Some(_) => Existence::Unlikely,
                 None => Existence::Likely,
             },
-            BlockRef::None if self.knows(request) => Existence::Certain,
+            BlockRef::None if asks_for_nothing(request) || self.knows(request) => {
+                Existence::Certain
+            }
             BlockRef::None => Existence::Unlikely,
             _ => Existence::Likely,
         };
@@ -203,6 +206,11 @@ impl Freshness {
         }
         nulls.insert(key(request), (self.heads.latest(), Instant::now()));
     }
+}
+
+/// What is asked without naming anything is always there: the head, a price, the chain's id.
+fn asks_for_nothing(request: &SerializedRequest) -> bool {
+    request.params().is_none_or(|params| matches!(params.get(), "[]" | "null"))
 }
 
 pub(crate) const BLOCK_NUMBER: &str = "eth_blockNumber";

@@ -1,0 +1,127 @@
+//! Planted bugs, by which the checker is known to check.
+
+mod planted;
+
+use crate::invariants::{Held, Invariant};
+use alloy::transports::BoxTransport;
+use planted::Planted;
+
+/// A bug that a layer could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// A batch of which one member failed is sent again, with the members that succeeded.
+    ReplaysSuccess,
+    /// `null` is kept, and answered to whoever asks the same again.
+    KeepsNulls,
+    /// A block is kept by its number and survives the reorg that orphans it.
+    NoEviction,
+    /// Of two endpoints that are asked at once the first answer wins, also if it is an error.
+    ErrorWins,
+    /// A call that is dropped takes its permit with it.
+    LeaksPermit,
+    /// A call that is dropped leaves a task behind.
+    LeaksTask,
+    /// A transaction goes to a second endpoint at once.
+    SendsTwice,
+    /// Two answers of a batch change places.
+    SwapsIds,
+    /// The head that was seen first is answered for ever.
+    OlderHead,
+    /// A limiter lets twice as many pass.
+    TwiceTheLimit,
+    /// A batch with a member that failed is never answered.
+    NeverEnds,
+    /// The caller's deadline is not heeded.
+    ForgetsDeadline,
+    /// Retries draw on no budget.
+    EndlessBudget,
+    /// An endpoint that failed is asked again at once, three times.
+    Hammers,
+    /// The chain is not looked at.
+    NoGuard,
+    /// A lost answer is called a rejection.
+    CallsItRejected,
+    /// The last member of a batch has no answer.
+    LosesMember,
+    /// Not the next endpoint is asked after a fault.
+    NoFailover,
+}
+
+impl Mutant {
+    pub(crate) const ALL: [(Self, Invariant); 18] = [
+        (Self::NeverEnds, Invariant::I1Ends),
+        (Self::ForgetsDeadline, Invariant::I1Ends),
+        (Self::LosesMember, Invariant::I1Ends),
+        (Self::CallsItRejected, Invariant::I1Ends),
+        (Self::ErrorWins, Invariant::I2Answers),
+        (Self::NoFailover, Invariant::I2Answers),
+        (Self::KeepsNulls, Invariant::I3Right),
+        (Self::NoEviction, Invariant::I3Right),
+        (Self::SwapsIds, Invariant::I3Right),
+        (Self::OlderHead, Invariant::I3Right),
+        (Self::NoGuard, Invariant::I3Right),
+        (Self::ReplaysSuccess, Invariant::I4Writes),
+        (Self::SendsTwice, Invariant::I4Writes),
+        (Self::TwiceTheLimit, Invariant::I5Limits),
+        (Self::EndlessBudget, Invariant::I6Budgets),
+        (Self::Hammers, Invariant::I6Budgets),
+        (Self::LeaksPermit, Invariant::I7Rest),
+        (Self::LeaksTask, Invariant::I7Rest),
+    ];
+
+    /// Between retry layer and rotation, out of the recorder's sight.
+    pub(crate) fn below_joint(this: Option<Self>, below: BoxTransport) -> BoxTransport {
+        match this {
+            Some(
+                mutant @ (Self::ReplaysSuccess
+                | Self::SendsTwice
+                | Self::ErrorWins
+                | Self::NoFailover
+                | Self::CallsItRejected),
+            ) => mutant.put_on(below),
+            _ => below,
+        }
+    }
+
+    pub(crate) fn at_top(this: Option<Self>, below: BoxTransport) -> BoxTransport {
+        match this {
+            Some(
+                mutant @ (Self::KeepsNulls
+                | Self::NoEviction
+                | Self::SwapsIds
+                | Self::OlderHead
+                | Self::NeverEnds
+                | Self::LosesMember
+                | Self::ForgetsDeadline
+                | Self::LeaksTask),
+            ) => mutant.put_on(below),
+            _ => below,
+        }
+    }
+
+    pub(crate) fn at_door(this: Option<Self>, below: BoxTransport) -> BoxTransport {
+        match this {
+            Some(mutant @ Self::Hammers) => mutant.put_on(below),
+            _ => below,
+        }
+    }
+
+    pub(crate) fn in_ring(
+        this: Option<Self>,
+        below: BoxTransport,
+        held: &mut Held,
+    ) -> BoxTransport {
+        match this {
+            Some(mutant @ Self::LeaksPermit) => {
+                let planted = Planted::new(mutant, below);
+                held.permits.push(planted.permits());
+                BoxTransport::new(planted)
+            }
+            _ => below,
+        }
+    }
+
+    fn put_on(self, below: BoxTransport) -> BoxTransport {
+        BoxTransport::new(Planted::new(self, below))
+    }
+}
