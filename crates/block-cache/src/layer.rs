@@ -1,7 +1,7 @@
 use crate::{
     BlockCache, BlockCacheService, ByDepth, Lifetime,
     chain::{Chain, FINAL_DEPTH},
-    service::State,
+    state::State,
 };
 use alclad_core::{ChainBaseline, Heads};
 use std::{fmt, sync::Arc, time::Duration};

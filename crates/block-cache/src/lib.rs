@@ -21,6 +21,7 @@ mod service;
 pub use service::BlockCacheService;
 
 mod spelling;
+mod state;
 mod statistics;
 pub use statistics::{Count, Statistics};
 

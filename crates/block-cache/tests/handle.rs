@@ -8,7 +8,7 @@ use alclad_testkit::{answer, mock};
 use serde_json::{Value, json};
 use stage::{FINAL, HEAD, Scene, Script, block_json, call, hash, hex, packet};
 use std::time::Duration;
-use tokio::time::{advance, sleep};
+use tokio::time::sleep;
 use tower::Layer;
 
 const ACCOUNT: &str = "0xabababababababababababababababababababab";
