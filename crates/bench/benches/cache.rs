@@ -44,14 +44,15 @@ fn main() {
         median(size, |_| drop(black_box((answer.copy(), answer.copy()))))
     });
     row("no cache", &|size| {
-        let bare = boxed(Instant::of_size(size));
-        median(size, |turn| drop(call(&bare, plain(turn))))
+        let (bare, packets) = (boxed(Instant::of_size(size)), packets(plain));
+        median(size, |turn| drop(call(&bare, packets[turn as usize % packets.len()].clone())))
     });
     row("bare moka, hit", &|size| hit(boxed(Moka::over(Instant::of_size(size)))));
     row("alclad, hit", &|size| hit(cached(size).0));
     row("alclad, hit in another spelling", &|size| {
         let (cached, _lookout) = cached(size);
-        median(size, |turn| drop(call(&cached, spelt(turn))))
+        let packets = packets(spelt);
+        median(size, |turn| drop(call(&cached, packets[turn as usize % packets.len()].clone())))
     });
     row("bare moka, miss", &|size| miss(boxed(Moka::over(Instant::of_size(size))), size));
     row("alclad, miss", &|size| miss(cached(size).0, size));
@@ -78,11 +79,22 @@ fn median(size: usize, mut act: impl FnMut(u64)) -> f64 {
 }
 
 fn hit(transport: BoxTransport) -> f64 {
-    median(0, |_| drop(call(&transport, plain(0))))
+    let packet = plain(0);
+    median(0, |_| drop(call(&transport, packet.clone())))
 }
 
+/// Every packet is asked once, and there is room for all answers.
 fn miss(transport: BoxTransport, size: usize) -> f64 {
-    median(size, |turn| drop(call(&transport, plain(turn))))
+    let calls = if size > 100_000 { CALLS / 40 } else { CALLS };
+    let count = ROUNDS as u64 * u64::from(calls);
+    let packets: Vec<_> = (0..count).map(plain).collect();
+    let mut packets = packets.into_iter();
+    median(size, |_| drop(call(&transport, packets.next().expect("enough"))))
+}
+
+/// Some thousand, made beforehand.
+fn packets(of: fn(u64) -> RequestPacket) -> Vec<RequestPacket> {
+    (0..4096).map(of).collect()
 }
 
 /// A request of this turn: each is another one.
@@ -113,7 +125,7 @@ fn cached(size: usize) -> (BoxTransport, Lookout) {
     let mut sighting = Sighting::block_number(1_000);
     sighting.finalized = Some(900);
     lookout.saw(&sighting);
-    let layer = BlockCacheLayer::new().with_chain_id(1).with_heads(heads);
+    let layer = BlockCacheLayer::new().with_max_bytes(1 << 30).with_chain_id(1).with_heads(heads);
     (boxed(layer.layer(Instant::of_size(size))), lookout)
 }
 
@@ -139,13 +151,15 @@ fn two_threads() {
     let stacks =
         [("bare moka", boxed(Moka::over(Instant::of_size(2_000)))), ("alclad", cached(2_000).0)];
     for (name, transport) in stacks {
+        drop(call(&transport, plain(0)));
         let once = |threads: u32| {
             let begun = tokio::time::Instant::now();
             thread::scope(|scope| {
                 for _ in 0..threads {
                     scope.spawn(|| {
+                        let (_runtime, packet) = (runtime(), plain(0));
                         for _ in 0..10 * CALLS {
-                            drop(call(&transport, plain(0)));
+                            drop(call(&transport, packet.clone()));
                         }
                     });
                 }
@@ -166,7 +180,7 @@ struct Moka {
 
 impl Moka {
     fn over(inner: Instant) -> Self {
-        Self { cache: Cache::new(100_000), inner }
+        Self { cache: Cache::new(1_000_000), inner }
     }
 }
 
