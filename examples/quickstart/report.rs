@@ -67,6 +67,7 @@ fn state(state: EndpointState) -> String {
         EndpointState::Closed => "healthy".to_owned(),
         EndpointState::Open { left, .. } => format!("left alone for {left:.1?}"),
         EndpointState::Parked { left, .. } => format!("parked for {left:.1?}"),
+        EndpointState::WrongChain => "on another chain".to_owned(),
         _ => "to be tried again".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use alclad_core::{
 use alclad_testkit::{SimChain, SimNode, answer, batch, mock, request, single};
 use alloy_consensus::{TxEip1559, TxEnvelope, TxLegacy, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Bytes, Signature};
+use alloy_primitives::{B256, Bytes, Signature};
 use alloy_transport::{TransportError, TransportErrorKind};
 use serde_json::{Value, json};
 use support::CHAIN;
@@ -57,6 +57,7 @@ async fn every_method_that_sends_is_looked_through() {
             ("eth_sendPrivateTransaction", json!([{ "tx": tx, "maxBlockNumber": "0x1" }])),
             ("eth_sendPrivateRawTransaction", json!([tx, { "fast": true }])),
             ("eth_sendBundle", json!([{ "txs": [signed_for(CHAIN), tx], "blockNumber": "0x1" }])),
+            ("eth_sendMevBundle", json!([{ "txs": [tx], "maxBlockNumber": 1 }])),
             ("eth_sendTransaction", json!([{ "chainId": chain_id, "value": "0x1" }])),
             ("eth_sendTransaction", json!([{ "chainId": format!("{chain_id:#x}") }])),
         ] {
@@ -115,8 +116,12 @@ async fn what_costs_too_much_is_refused() {
     ] {
         assert!(sent(&too_little, send, params.clone()).await.is_err());
     }
-    let object = json!([{ "gas": "0x5208", "maxFeePerGas": "0x8" }]);
-    assert!(sent(&enough, "eth_sendTransaction", object).await.is_err());
+    for object in [
+        json!([{ "gas": "0x5208", "maxFeePerGas": "0x8" }]),
+        json!([{ "maxFeePerBlobGas": "0x2", "blobVersionedHashes": [B256::ZERO] }]),
+    ] {
+        assert!(sent(&enough, "eth_sendTransaction", object).await.is_err());
+    }
 }
 
 #[tokio::test(start_paused = true)]

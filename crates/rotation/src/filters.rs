@@ -4,13 +4,12 @@ use serde_json::value::to_raw_value;
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::time::Instant;
 
-/// Nodes forget a filter that nobody has asked about for five minutes (geth's
-/// `filterDeadline`); so do we, later than they.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
+/// So many filters are remembered; for one more, the one that was used longest ago is forgotten.
+/// Nodes themselves forget one after five minutes (geth's `filterDeadline`).
+const FILTERS: usize = 4096;
 
 /// Which endpoint made which filter.
 #[derive(Default)]
@@ -51,7 +50,7 @@ impl Filters {
     pub(crate) fn remember(&self, member: &mut Member, endpoint: &EndpointId) {
         let Some(name) = member.last_answer().and_then(made_filter) else { return };
         let mut filters = self.lock();
-        filters.retain(|_, filter| filter.used.elapsed() < FORGOTTEN_AFTER);
+        make_room(&mut filters);
         let mut id = name.clone();
         while filters.get(&id).is_some_and(|other| other.endpoint != *endpoint) {
             id = format!("0x{:x}{:016x}", 1, fastrand::u64(..));
@@ -68,6 +67,15 @@ impl Filters {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Filter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room(filters: &mut HashMap<String, Filter>) {
+    let used = || filters.iter().min_by_key(|(_, filter)| filter.used);
+    if filters.len() >= FILTERS
+        && let Some(oldest) = used().map(|(id, _)| id.clone())
+    {
+        filters.remove(&oldest);
     }
 }
 

@@ -83,6 +83,9 @@ pub enum EndpointState {
         #[serde(serialize_with = "name")]
         fault: Option<Fault>,
     },
+    /// [`verify`](crate::Rotation::verify) found it on another chain than the others: it is asked
+    /// nothing until a later verification finds it on theirs.
+    WrongChain,
 }
 
 pub(crate) fn as_text<S: Serializer>(id: &EndpointId, serializer: S) -> Result<S::Ok, S::Error> {

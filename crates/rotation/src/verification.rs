@@ -3,6 +3,7 @@ use crate::{
     call::{Exchange, PATIENCE},
     freshness::BLOCK_NUMBER,
     polling::question,
+    roster::Roster,
     seat::Seat,
     snapshot::{as_milliseconds, as_text},
 };
@@ -93,8 +94,8 @@ impl Rotation {
     ///
     /// Each may take 10 s per question. What was known of heads until now is forgotten, and what
     /// they say is taken for it. An endpoint that is not on the chain that more than half of them
-    /// serve is not asked until a later verification finds it there; if no chain has more than half,
-    /// none is left out. What becomes of an endpoint later, only a chain guard in its ring sees.
+    /// serve is not asked until a later verification finds it there, and somebody else with it; if no
+    /// chain has more than half, none is left out. What becomes of an endpoint later, only a chain guard in its ring sees.
     pub async fn verify(&self) -> Verification {
         let roster = self.roster.load_full();
         let mut asking = JoinSet::new();
@@ -106,26 +107,7 @@ impl Rotation {
         rows.sort_by_key(|(index, _)| *index);
         let endpoints: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
         let verification = Verification { endpoints };
-        let majority = verification.majority();
-        roster.shared.freshness.forget();
-        for (seat, row) in roster.seats.iter().zip(&verification.endpoints) {
-            match (row.chain_id, majority) {
-                (Ok(chain), Some(majority)) if chain != majority => {
-                    seat.set_wrong_chain(true);
-                    seat.fail(Fault::WrongChain, Health::Quarantine, seat.circuit.age());
-                }
-                (Ok(_), _) => {
-                    if majority.is_some() {
-                        seat.set_wrong_chain(false);
-                        seat.circuit.end_quarantine();
-                    }
-                    seat.lookout.confirm();
-                    row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
-                    seat.tell_of_lag();
-                }
-                (Err(_), _) => {}
-            }
-        }
+        verification.heed(&roster);
         verification
     }
 }
@@ -155,6 +137,40 @@ impl Verification {
     /// The endpoints of which it is not known which chain they serve, and why.
     pub fn unverified(&self) -> impl Iterator<Item = (&EndpointId, Unverified)> {
         self.endpoints.iter().filter_map(|row| Some((&row.endpoint, row.chain_id.err()?)))
+    }
+
+    /// Puts away who is on another chain, and takes heads from the others.
+    fn heed(&self, roster: &Roster) {
+        let rows = || roster.seats.iter().zip(&self.endpoints);
+        let mut answered = rows().filter(|(_, row)| row.chain_id.is_ok()).peekable();
+        if answered.peek().is_some() {
+            roster.shared.freshness.forget();
+        }
+        // Those that were put away do not come back because nobody else answers.
+        let is_put_away = |seat: &Arc<Seat>| seat.is_of_wrong_chain();
+        let all_are = roster.seats.iter().all(is_put_away);
+        let vouches = |chain| {
+            rows().any(|(seat, row)| row.chain_id == Ok(chain) && (all_are || !is_put_away(seat)))
+        };
+        let majority = self.majority().filter(|chain| vouches(*chain));
+        for (seat, row) in answered {
+            match majority {
+                Some(majority) if row.chain_id != Ok(majority) => {
+                    seat.set_wrong_chain(true);
+                    seat.fail(Fault::WrongChain, Health::Quarantine, seat.circuit.age());
+                    continue;
+                }
+                Some(_) => {
+                    seat.set_wrong_chain(false);
+                    seat.circuit.end_quarantine();
+                }
+                None if is_put_away(seat) => continue,
+                None => {}
+            }
+            seat.lookout.confirm();
+            row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
+            seat.tell_of_lag();
+        }
     }
 
     fn chains(&self) -> BTreeMap<u64, Vec<EndpointId>> {

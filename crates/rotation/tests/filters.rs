@@ -132,6 +132,25 @@ async fn a_filter_in_use_is_not_forgotten() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_many_filters_those_in_use_are_remembered() {
+    let nodes = by_turns();
+    let made = async || nodes.result("eth_newBlockFilter", json!([])).await;
+    let (in_use, idle) = (made().await, made().await);
+    for call in 0..5_000 {
+        made().await;
+        if call % 100 == 0 {
+            advance(secs(1)).await;
+            nodes.result("eth_getFilterChanges", json!([in_use])).await;
+        }
+    }
+    assert_eq!(nodes.result("eth_getFilterChanges", json!([in_use])).await, json!([]));
+    nodes.nodes.iter().for_each(SimNode::reset_counters);
+    // Nobody knows any more that it is the second endpoint's.
+    nodes.ask("eth_getFilterChanges", json!([idle])).await;
+    assert_eq!(nodes.calls_of("eth_getFilterChanges"), [1, 0, 0]);
+}
+
 /// A node whose filters are called 0x1, 0x2 and so on, as those of many are.
 fn counting(name: &'static str) -> Endpoint<impl alloy_transport::Transport + Clone> {
     let made = Arc::new(AtomicU64::new(0));

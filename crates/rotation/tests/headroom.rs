@@ -5,7 +5,7 @@ mod stage;
 
 use alclad_core::{
     Fault, Headroom, Limiter, UniqueIds,
-    error::{AllParked, cause},
+    error::{AllParked, OverLimit, TypedError, cause},
     headroom,
 };
 use alclad_rotation::{Endpoint, EndpointState, Rotation};
@@ -170,6 +170,32 @@ async fn an_own_limit_and_a_vendors_hint_are_one_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_hint_of_one_does_not_hide_that_another_is_free_sooner() {
+    let limited = Limited::new();
+    let hint = alclad_testkit::RetryAfter::Seconds(30);
+    limited.nodes[0].set(Disruption::too_many_requests(Some(hint)));
+    limited.wait([0, 2, 8]);
+    let error = limited.ask().await.expect_err("a is throttled, and nobody else is free");
+    assert_eq!(cause::<AllParked>(&error).map(|parked| parked.retry_after), Some(secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_limiters_that_had_no_room_after_all_the_soonest_counts() {
+    let refusing = |seconds| {
+        tower::service_fn(move |_: RequestPacket| -> alloy_transport::TransportFut<'static> {
+            Box::pin(async move { Err(OverLimit::new(secs(seconds)).into_transport_error()) })
+        })
+    };
+    let endpoints = [("a", 9), ("b", 3), ("c", 7)];
+    let endpoint = |(label, seconds)| Endpoint::new(label, refusing(seconds));
+    let rotation = in_order().endpoints(endpoints.map(endpoint)).build();
+    let error = rotation.oneshot(single(request(1, "eth_chainId", ()))).await;
+    let fault = Fault::of_error("eth_chainId", &error.expect_err("none has room"));
+    let soonest = Fault::RateLimited { retry_after: Some(secs(3)), by: Limiter::Local };
+    assert_eq!(fault, soonest);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limiter_is_asked_about_as_often_as_it_is_needed() {
     let limited = Limited::new();
     for _ in 0..100 {
@@ -215,7 +241,6 @@ async fn a_batch_for_which_there_is_not_enough_left_goes_elsewhere() {
 
 #[tokio::test(start_paused = true)]
 async fn an_own_limit_that_comes_up_from_below_harms_nobody_and_moves_on() {
-    use alclad_core::error::TypedError;
     let chain = SimChain::new(7);
     let node = SimNode::new(&chain);
     let refusing =
@@ -232,6 +257,7 @@ async fn an_own_limit_that_comes_up_from_below_harms_nobody_and_moves_on() {
     }
     let first = rotation.snapshot().swap_remove(0);
     assert_eq!((first.state, first.throttles), (EndpointState::Closed, 0));
+    assert!(first.faults.is_empty(), "{first:?}");
     let local = Fault::RateLimited { retry_after: Some(secs(3)), by: Limiter::Local };
     assert_eq!(
         Fault::of_error("eth_chainId", &AllParked::new(secs(3)).into_transport_error()),

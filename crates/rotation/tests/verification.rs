@@ -49,8 +49,7 @@ async fn two_chains_are_a_disagreement_that_names_both_and_who_serves_them() {
     assert_eq!(chains.keys().copied().collect::<Vec<_>>(), [1, 137]);
     let shown = table.chain_id().expect_err("two chains").to_string();
     assert!(shown.contains("1 (a, c)") && shown.contains("137 (b)"), "{shown}");
-    // The odd one out is not used for a minute.
-    assert!(matches!(nodes.state(1), EndpointState::Parked { fault: Some(Fault::WrongChain), .. }));
+    assert_eq!(nodes.state(1), EndpointState::WrongChain);
     nodes.nodes[1].reset_counters();
     nodes.nodes[0].set(Disruption::Dead);
     for _ in 0..10 {
@@ -110,7 +109,6 @@ async fn those_that_are_off_or_left_alone_are_asked_too() {
     let nodes = Nodes::new();
     nodes.rotation.disable(&"a".into());
     nodes.nodes[1].set(Disruption::http_status(401));
-    let _ = nodes.rotation.pinned("b");
     nodes.read_well().await;
     nodes.nodes[1].clear();
     let table = nodes.rotation.verify().await;
@@ -166,8 +164,41 @@ async fn an_endpoint_of_another_chain_stays_out_until_it_is_verified_again() {
         nodes.read_well().await;
     }
     assert_eq!(nodes.nodes[0].total_calls(), asked);
+    assert_eq!(nodes.state(0), EndpointState::WrongChain);
     nodes.nodes[0].clear();
     nodes.rotation.verify().await;
     nodes.read_well().await;
     assert!(nodes.nodes[0].calls("eth_getBalance") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_of_another_chain_does_not_come_back_because_nobody_else_answers() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].set(Disruption::WrongChain(nodes.chain.twin(137)));
+    nodes.rotation.verify().await;
+    nodes.nodes[1].set(Disruption::Dead);
+    nodes.nodes[2].set(Disruption::Dead);
+    nodes.rotation.verify().await;
+    nodes.nodes[0].reset_counters();
+    nodes.try_ask("eth_getBalance", json!([nodes.chain.accounts()[0], "0x5"])).await.unwrap_err();
+    assert_eq!((nodes.nodes[0].total_calls(), nodes.state(0)), (0, EndpointState::WrongChain));
+    // When those others are taken out, it is all there is.
+    assert!(nodes.rotation.remove(&"b".into()) && nodes.rotation.remove(&"c".into()));
+    assert_eq!(nodes.rotation.verify().await.chain_id(), Ok(137));
+    assert_eq!(nodes.rotation.snapshot()[0].state, EndpointState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verification_that_nobody_answers_takes_nothing_back() {
+    let nodes = Nodes::new();
+    assert_eq!(nodes.head().await, 20);
+    nodes.nodes.iter().for_each(|node| node.set(Disruption::Dead));
+    nodes.rotation.verify().await;
+    assert_eq!(nodes.rotation.heads().latest(), Some(20));
+    nodes.nodes.iter().for_each(|node| {
+        node.clear();
+        node.set_lag(4);
+    });
+    advance(secs(2)).await;
+    assert_eq!(nodes.head().await, 20);
 }

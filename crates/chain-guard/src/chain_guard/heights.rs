@@ -11,6 +11,8 @@ pub(super) struct Heights {
     heads: Heads,
     lookout: Lookout,
     known: Option<Known>,
+    /// How long a block took in its last jump up.
+    pace_of_jump: Option<Duration>,
 }
 
 /// What it has shown since its last verification at an interval.
@@ -27,7 +29,7 @@ struct Known {
 impl Heights {
     pub(super) fn new(block_time: Option<Duration>) -> Self {
         let heads = block_time.into_iter().fold(Heads::new(), Heads::with_block_time);
-        Self { lookout: heads.enrol("".into()), heads, known: None }
+        Self { lookout: heads.enrol("".into()), heads, known: None, pace_of_jump: None }
     }
 
     /// Whether its head would be further from where it was than a minute's blocks, and up from
@@ -62,10 +64,22 @@ impl Heights {
         }
     }
 
-    /// Its head was asked, because it had jumped: that was not the chain's pace.
+    /// Its head was asked, because it had jumped. That was not the chain's pace, unless it jumps
+    /// like this each time: then it is a fast chain whose head is seldom asked.
     pub(super) fn take_jumped(&mut self, head: u64) {
-        self.heads.forget();
+        let pace = self.pace_to(head);
+        let is_alike = |(one, other): (Duration, Duration)| one.max(other) <= 2 * one.min(other);
+        if !self.pace_of_jump.zip(pace).is_some_and(is_alike) {
+            self.heads.forget();
+        }
+        self.pace_of_jump = pace;
         self.take(&Sighting::block_number(head));
+    }
+
+    fn pace_to(&self, head: u64) -> Option<Duration> {
+        let known = self.known.as_ref()?;
+        let blocks = head.checked_sub(known.high)?;
+        known.at.elapsed().checked_div(u32::try_from(blocks).ok()?)
     }
 
     /// Its chain was verified, and nothing spoke against its head.

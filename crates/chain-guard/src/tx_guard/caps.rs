@@ -42,12 +42,12 @@ impl Caps {
         if let Some((gas, most)) = terms.gas.zip(self.gas).filter(|(gas, most)| gas > most) {
             return Err(RefusedTransaction::GasTooHigh { gas, most });
         }
-        let total = |fee: u128| fee.saturating_mul(terms.gas.unwrap_or_default().into());
-        let total_fee = terms.fee_per_gas.map(|fee| total(fee).saturating_add(terms.blob_fee));
+        let (gas, fee) = (terms.gas.unwrap_or_default(), terms.fee_per_gas.unwrap_or_default());
+        let total_fee = fee.saturating_mul(gas.into()).saturating_add(terms.blob_fee);
         for (wei, most, total) in
-            [(terms.fee_per_gas, self.fee_per_gas, false), (total_fee, self.total_fee, true)]
+            [(fee, self.fee_per_gas, false), (total_fee, self.total_fee, true)]
         {
-            if let Some((wei, most)) = wei.zip(most).filter(|(wei, most)| wei > most) {
+            if let Some(most) = most.filter(|most| wei > *most) {
                 return Err(RefusedTransaction::FeeTooHigh { wei, most, total });
             }
         }

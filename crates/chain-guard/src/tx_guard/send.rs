@@ -23,8 +23,8 @@ impl Send {
         let after = verb.strip_prefix("send")?;
         match after {
             "Transaction" => Some(Self::Unsigned),
-            "Bundle" => Some(Self::Bundle),
             _ if after.starts_with("RawTransaction") => Some(Self::Raw),
+            _ if after.ends_with("Bundle") => Some(Self::Bundle),
             "PrivateTransaction" | "PrivateRawTransaction" => Some(Self::Raw),
             _ => None,
         }

@@ -285,23 +285,33 @@ impl Call {
                 Some(Next::NoEndpoint(error)) => {
                     self.members.give_up(index, error.into_transport_error());
                 }
-                Some(Next::Nobody) | None => match self.parked_everywhere(index) {
-                    Some(left) => {
-                        self.members.give_up(index, AllParked::new(left).into_transport_error());
-                    }
-                    None => self.close(index),
-                },
+                Some(Next::Nobody(others)) => self.give_up(index, others),
+                None => self.give_up(index, None),
             }
         }
         None
     }
 
-    /// When the first endpoint is free, if each of them only wants to be left alone and none has
-    /// given an answer.
+    /// Nobody is left to ask about this member but those, if any, that are free so much later.
+    fn give_up(&mut self, index: usize, others: Option<Duration>) {
+        match self.parked_everywhere(index) {
+            Some(left) => {
+                let left = others.map_or(left, |others| others.min(left));
+                self.members.give_up(index, AllParked::new(left).into_transport_error());
+            }
+            None => self.close(index),
+        }
+    }
+
+    /// When the first endpoint that was asked is free, if each of them only wants to be left alone
+    /// and none has given an answer.
     fn parked_everywhere(&self, index: usize) -> Option<Duration> {
         let (member, route) = (&self.members[index], &self.routes[index]);
-        let parked =
-            || route.asked.iter().map(|seat| self.roster.seats[*seat].circuit.parked_for());
+        let left = |seat: &usize| {
+            let circuit = &self.roster.seats[*seat].circuit;
+            circuit.parked_for().max(route.over_limit_for(*seat))
+        };
+        let parked = || route.asked.iter().map(left);
         let is_limited = matches!(member.open_fault(), Some(Fault::RateLimited { .. }));
         let nothing_said = is_limited && member.last_answer().is_none() && route.doubt.is_none();
         parked().min().flatten().filter(|_| nothing_said && parked().all(|left| left.is_some()))

@@ -21,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) unknown: Option<Response>,
     /// An answer in hand that another endpoint may put right.
     pub(crate) doubt: Option<Doubt>,
+    /// Those whose own limiter had no room, and for how long.
+    pub(crate) over_limit: SmallVec<[(usize, Duration); 1]>,
     /// Those that said that they do not have the block.
     pub(crate) lacking: SmallVec<[usize; 1]>,
     /// Those where a transaction may have arrived although they did not say so.
@@ -56,8 +58,8 @@ impl<'a> Asked<'a> {
 /// Whom to ask next.
 pub(crate) enum Next {
     Ask(Pick),
-    /// Everybody was asked.
-    Nobody,
+    /// Everybody was asked, or those that were not want to be left alone for so long.
+    Nobody(Option<Duration>),
     /// Nobody was asked, and everybody wants to be left alone for so long.
     AllParked(Duration),
     /// There is nobody to ask.
@@ -100,7 +102,7 @@ impl Route {
             // The caller is to see the endpoint's own words.
             (None, None, None, Some(seat)) if first => ask(seat, Standing::Trouble, None),
             (None, None, None, None) if first => Next::NoEndpoint(roster.missing(asked.pin)),
-            _ => Next::Nobody,
+            _ => Next::Nobody(survey.parked),
         }
     }
 
@@ -135,6 +137,11 @@ impl Route {
             _ => false,
         };
         may_replay && self.doubt.is_none()
+    }
+
+    /// For how long an endpoint's own limiter has no room, if it was asked and had none.
+    pub(crate) fn over_limit_for(&self, seat: usize) -> Option<Duration> {
+        self.over_limit.iter().find(|(other, _)| *other == seat).map(|(_, wait)| *wait)
     }
 
     /// Whether both members have been to the same endpoints, for the same reason.

@@ -94,6 +94,9 @@ impl Call {
         if unknown {
             route.unknown = member.last_answer().cloned();
         }
+        if let Fault::RateLimited { by: Limiter::Local, retry_after: Some(wait) } = fault {
+            route.over_limit.push((attempt.index, wait));
+        }
         if fault == Fault::MissingData {
             route.lacking.push(attempt.index);
         }

@@ -8,7 +8,7 @@ pub(crate) use digest::Digest;
 pub(crate) use load::Load;
 
 use crate::{
-    EndpointSnapshot, Role,
+    EndpointSnapshot, EndpointState, Role,
     endpoint::{Parts, Target},
 };
 use alclad_core::{EndpointId, Fault, Headroom, Heads, Health, Limiter, Lookout};
@@ -98,7 +98,11 @@ impl Seat {
 
     /// Switched on, and not known to serve another chain.
     pub(crate) fn is_usable(&self) -> bool {
-        self.is_enabled() && !self.wrong_chain.load(Relaxed)
+        self.is_enabled() && !self.is_of_wrong_chain()
+    }
+
+    pub(crate) fn is_of_wrong_chain(&self) -> bool {
+        self.wrong_chain.load(Relaxed)
     }
 
     /// It was found to serve another chain than most, or the same.
@@ -188,9 +192,14 @@ impl Seat {
         }
     }
 
+    /// It has failed with this. Our own limit is no fault of it.
     pub(crate) fn count(&self, fault: Fault) {
-        if matches!(fault, Fault::RateLimited { by: Limiter::Vendor, .. }) {
-            self.throttles.fetch_add(1, Relaxed);
+        match fault {
+            Fault::RateLimited { by: Limiter::Local, .. } => return,
+            Fault::RateLimited { by: Limiter::Vendor, .. } => {
+                self.throttles.fetch_add(1, Relaxed);
+            }
+            _ => {}
         }
         *self.faults().entry(fault.name()).or_default() += 1;
     }
@@ -206,7 +215,10 @@ impl Seat {
             role: self.role,
             weight: self.weight(),
             enabled: self.is_enabled(),
-            state: self.circuit.snapshot(),
+            state: match self.is_of_wrong_chain() {
+                true => EndpointState::WrongChain,
+                false => self.circuit.snapshot(),
+            },
             requests: self.load.requests(),
             in_flight: self.load.in_flight(),
             hedges: self.hedges.load(Relaxed),
