@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Send { hash: B256, foreign: bool },
     /// A write that no node knows.
     Write,
+    /// Of a filter: what is new, or a new one.
+    Filter,
 }
 
 /// A result, or code and text of an error.
@@ -57,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) floor: u64,
     /// The lowest head of a node since it began.
     pub(crate) lowest: u64,
+    /// How long a block takes, as the cache knows it.
+    pub(crate) block_time: Duration,
 }
 
 impl Member {
@@ -93,13 +97,7 @@ impl Call {
 
     /// Adds what nodes as far as these could say now.
     pub(crate) fn see_truths(&mut self, world: &World) {
-        let head = world.chain.block_number();
-        let mut heads: Vec<_> = world.nodes.iter().map(|node| node.block_number()).collect();
-        heads.push(head);
-        // Those that lag now and then.
-        heads.extend(heads.clone().into_iter().flat_map(|head| (1..4).map(move |n| head - n)));
-        heads.sort_unstable();
-        heads.dedup();
+        let (head, heads) = (world.chain.block_number(), world.heads());
         self.lowest = self.lowest.min(heads[0]);
         for member in &mut self.members {
             let Question { method, params, kind } = &member.question;

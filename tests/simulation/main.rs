@@ -4,9 +4,11 @@
 //! runs one alone and tells all that happened.
 
 mod answers;
+mod bytes;
 mod faults;
 mod invariants;
 mod mutants;
+mod neighbour;
 mod plan;
 mod record;
 mod run;
@@ -105,6 +107,8 @@ fn no_invariant_is_broken() {
         report.lines.iter().for_each(|line| println!("{line}"));
         println!("seed {seed}: {}, trace {:016x}", report.tally, report.hash);
         assert!(report.violations.is_empty(), "seed {seed}: {:?}", report.violations[0]);
+        drop(report);
+        assert_eq!(bytes::left_behind(seed, None), 0, "seed {seed} leaves bytes behind");
         return;
     }
     let first = variable("ALCLAD_FIRST_SEED").unwrap_or_default();

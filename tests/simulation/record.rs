@@ -1,13 +1,13 @@
 //! The record of a run: every packet at every place, and a hash of it all.
 
 use crate::{
-    invariants::{Checks, Invariant, Violation},
+    invariants::{Checks, Invariant, Violation, filters},
     tally::Tally,
 };
 use alclad::{Fault, Outcome, core::classify};
 use alloy::{
     primitives::{B256, U64},
-    rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket},
+    rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket, SerializedRequest},
     transports::TransportError,
 };
 use std::{
@@ -53,6 +53,8 @@ pub(crate) struct Asked {
     pub(crate) tag: Option<Tag>,
     pub(crate) method: String,
     id: Id,
+    /// The filter that it is about.
+    pub(crate) filter: Option<String>,
     pub(crate) ending: Option<Ending>,
 }
 
@@ -76,6 +78,10 @@ pub(crate) struct Record {
     pub(crate) violations: Vec<Violation>,
     pub(crate) checks: Checks,
     pub(crate) tally: Tally,
+    /// How many members the application has asked.
+    pub(crate) members: u64,
+    /// Who has made which filter.
+    pub(crate) filters: Vec<(usize, String)>,
     /// The blocks that the endpoints' rings have let be seen: when, which height, which hash.
     shown: Vec<(Duration, u64, B256)>,
     hash: u64,
@@ -92,6 +98,8 @@ impl Recorder {
             violations: Vec::new(),
             checks,
             tally: Tally::default(),
+            members: 0,
+            filters: Vec::new(),
             shown: Vec::new(),
             hash: 0xcbf2_9ce4_8422_2325,
             lines: is_verbose.then(Vec::new),
@@ -124,6 +132,7 @@ impl Recorder {
             tag: request.meta().extensions().get::<Tag>().copied(),
             method: request.method().to_owned(),
             id: request.id().clone(),
+            filter: filter_of(request),
             ending: None,
         });
         let flight = Flight { place, sent: now, ended: None, members: asked.collect() };
@@ -149,10 +158,11 @@ impl Recorder {
     ) {
         let now = self.now();
         let mut record = self.record();
-        if let (Some(Ok(packet)), Place::Door(_)) = (answer, record.flights[index].place) {
-            record
-                .shown
-                .extend(packet.responses().iter().flat_map(blocks).map(|(n, h)| (now, n, h)));
+        if let (Some(Ok(packet)), Place::Door(endpoint)) = (answer, record.flights[index].place) {
+            let blocks = packet.responses().iter().flat_map(blocks);
+            record.shown.extend(blocks.map(|(number, hash)| (now, number, hash)));
+            let made = record.flights[index].made_filters(packet);
+            record.filters.extend(made.into_iter().map(|name| (endpoint, name)));
         }
         let flight = &mut record.flights[index];
         flight.ended = Some(now);
@@ -219,6 +229,27 @@ impl Record {
     pub(crate) fn under_way(&self) -> usize {
         self.flights.iter().filter(|flight| flight.ended.is_none()).count()
     }
+}
+
+impl Flight {
+    /// The names of the filters that were made.
+    fn made_filters(&self, packet: &ResponsePacket) -> Vec<String> {
+        let makes = |id: &Id| {
+            self.members.iter().any(|asked| asked.method == filters::NEW && asked.id == *id)
+        };
+        let made = packet.responses().iter().filter(|response| makes(&response.id));
+        let name =
+            |response: &Response| serde_json::from_str(response.payload.as_success()?.get()).ok();
+        made.filter_map(name).collect()
+    }
+}
+
+fn filter_of(request: &SerializedRequest) -> Option<String> {
+    if !matches!(request.method(), "eth_getFilterChanges" | "eth_uninstallFilter") {
+        return None;
+    }
+    let (filter,) = serde_json::from_str(request.params()?.get()).ok()?;
+    Some(filter)
 }
 
 fn ending(asked: &Asked, answer: Option<&Result<ResponsePacket, TransportError>>) -> Ending {

@@ -4,16 +4,22 @@ use crate::{
     faults::{self, Allowed},
     invariants::{self, Invariant, Violation, answers},
     mutants::Mutant,
+    neighbour,
     plan::StackPlan,
     record::Recorder,
-    stack::{Stack, move_limit},
+    stack::{Stack, move_limit, name},
     tally::Tally,
     traffic::{self, Manners, Plan},
     world::World,
 };
-use alclad::rotation::EndpointState;
-use alclad_testkit::{Disruption, Rule};
+use alclad::{
+    Rotation,
+    core::{Heads, note},
+    rotation::EndpointState,
+};
+use alclad_testkit::{Disruption, Rule, request, single};
 use fastrand::Rng;
+use serde_json::json;
 use std::{mem, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Handle},
@@ -33,6 +39,9 @@ pub(crate) struct Report {
 /// A call that has not ended by then never does: five attempts, four endpoints, two timeouts each,
 /// and the longest hints between them are less.
 const FOREVER: Duration = Duration::from_secs(900);
+
+/// What a cache takes for it that is alone, until it knows better.
+const UNKNOWN_BLOCK_TIME: Duration = Duration::from_secs(20);
 
 /// What the world does on its own.
 #[derive(Clone, Debug)]
@@ -80,6 +89,7 @@ fn draw(
     let latencies = plan.rings.iter().map(|_| latency(rng)).collect();
     let recorder = Arc::new(Recorder::new(plan.checks(), is_verbose));
     let mut world = World::new(seed, block_time, latencies, recorder);
+    (world.is_remembered, world.is_learnt) = (plan.cache.is_some(), plan.learns);
     let allowed = plan
         .rings
         .iter()
@@ -133,8 +143,7 @@ async fn play(
     let stack = plan.build(world, mutant);
     if let Some(rotation) = stack.held.rotation.clone() {
         let is_open = move |endpoint| {
-            let id = format!("node-{endpoint}");
-            let all = rotation.snapshot();
+            let (id, all) = (name(endpoint), rotation.snapshot());
             let state = all.iter().find(|seat| seat.id.as_str() == id).map(|seat| seat.state);
             matches!(state, Some(EndpointState::Open { .. }))
         };
@@ -143,6 +152,11 @@ async fn play(
     let plan = Arc::new(plan.clone());
     let manners = manners(&plan);
     let (mut calls, mut made) = (JoinSet::new(), 0);
+    // Whoever is right is asked first, before anything goes wrong.
+    if plan.learns {
+        let packet = single(request(1, "eth_chainId", json!([])));
+        let _ = stack.top.clone().oneshot(packet).await;
+    }
     for (at, event) in events {
         sleep_until(begun + at).await;
         match event {
@@ -151,7 +165,7 @@ async fn play(
             Event::Turn { node } => world.inflict(node),
             Event::Limit { dice } => {
                 let dice = &mut Rng::with_seed(dice);
-                move_limit(&world.recorder, &stack.held.limited, dice);
+                move_limit(&world.recorder, &stack.held.limiters, dice);
             }
             Event::Call { index, plan: call } => {
                 made += 1;
@@ -187,9 +201,18 @@ fn ask(
     drawn: Plan,
     manners: Manners,
 ) -> impl Future<Output = ()> + use<> {
-    let top = stack.top.clone();
+    let (top, neighbour) = (stack.top.clone(), stack.neighbour.clone());
+    let heads = stack.held.rotation.as_ref().map(Rotation::heads);
     async move {
         let mut call = traffic::make(&world, index, &drawn, manners);
+        let heads = heads.filter(|_| plan.cache.as_ref().is_some_and(|cache| cache.has_heads));
+        let block_time = || heads.as_ref().map_or(UNKNOWN_BLOCK_TIME, Heads::block_time);
+        call.block_time = block_time();
+        let neighbour = neighbour.zip(neighbour::packet(&call));
+        let comes_first = drawn.twist.is_multiple_of(2);
+        if let Some((neighbour, packet)) = neighbour.clone().filter(|_| comes_first) {
+            neighbour::ask(&world, neighbour, packet).await;
+        }
         let packet = call.packet();
         let (count, deadline, peculiar) = (packet.len(), call.deadline, call.is_peculiar());
         world.recorder.note(format_args!(
@@ -198,13 +221,19 @@ fn ask(
         call.see_truths(&world);
         world.past().calls.insert(index, call);
         world.recorder.record().tally.calls += 1;
-        let answer = timeout(drawn.dropped.unwrap_or(Duration::MAX), top.oneshot(packet)).await;
+        world.recorder.record().members += count as u64;
+        let patience = drawn.dropped.unwrap_or(Duration::MAX);
+        let answer = timeout(patience, note::capture(top.oneshot(packet))).await;
         let Some(mut call) = world.past().calls.remove(&index) else { return };
-        if let Ok(answer) = answer {
+        if let Ok((answer, notes)) = answer {
             call.see_truths(&world);
-            answers::judge(&world, &plan, &call, &answer);
+            call.block_time = call.block_time.max(block_time());
+            answers::judge(&world, &plan, &call, &answer, &notes);
         } else {
             world.recorder.record().tally.dropped += 1;
+        }
+        if let Some((neighbour, packet)) = neighbour.filter(|_| !comes_first) {
+            neighbour::ask(&world, neighbour, packet).await;
         }
     }
 }
@@ -221,12 +250,13 @@ async fn rest(
     // What was answered elsewhere ends quietly, in at most ten seconds.
     sleep(Duration::from_secs(25)).await;
     invariants::at_rest(&world.recorder, &stack.held, &world.nodes).await;
+    invariants::counted(&world.recorder, plan, &stack.held);
     world.past().is_over = true;
     sleep(left_alone(&stack) + world.longest_recheck()).await;
     for extra in 0..3 {
         sleep(Duration::from_secs(20)).await;
         let (at, dice) = (world.recorder.now(), extra);
-        let call = Plan { at, dropped: None, dice, habit: None };
+        let call = Plan { at, dropped: None, dice, twist: dice, habit: None };
         let manners = Manners { keeps_deadlines: false, ..manners };
         ask(Arc::clone(world), Arc::clone(plan), &stack, made + extra as usize, call, manners)
             .await;

@@ -1,24 +1,28 @@
 //! Whole stacks, put together as they were drawn.
 
 use crate::{
+    faults::OTHER_CHAIN,
     invariants::Held,
     mutants::Mutant,
-    plan::{LimitPlan, RingPlan, RotationPlan, StackPlan, cost},
+    plan::{CachePlan, ChainSource, GuardPlan, LimitPlan, RingPlan, RotationPlan, StackPlan, cost},
     record::{Place, Recorder},
-    tap::Tap,
+    tap::{Settling, Tap},
     world::{CHAIN_ID, World},
 };
 use alclad::{
-    ChainGuardLayer, Endpoint, LeastLatency, Ordered, RateLimitLayer, RateLimiter, RetryLayer,
-    Rotation, RotationBuilder, TimeoutLayer, TransportLayers, WeightedRoundRobin,
+    BlockCacheLayer, ChainGuardLayer, Endpoint, LeastLatency, MetricsLayer, Ordered,
+    RateLimitLayer, RateLimiter, Report, RetryLayer, Rotation, RotationBuilder, TimeoutLayer,
+    TransportLayers, WeightedRoundRobin,
+    block_cache::{Age, BlockCache, Keep, Subject},
     chain_guard::TxGuardLayer,
-    core::Budget,
+    core::{Budget, ChainBaseline},
     rate_limit::{Aimd, ErrorShare},
     retry::Backoff,
 };
+use alclad_testkit::SimNode;
 use alloy::transports::{BoxTransport, Transport};
 use fastrand::Rng;
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{cell::RefCell, mem, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::{Layer, layer::layer_fn, limit::GlobalConcurrencyLimitLayer};
 
@@ -26,89 +30,134 @@ use tower::{Layer, layer::layer_fn, limit::GlobalConcurrencyLimitLayer};
 pub(crate) struct Stack {
     pub(crate) top: BoxTransport,
     pub(crate) held: Held,
+    /// A pipeline for the other chain, which keeps its answers in the same store.
+    pub(crate) neighbour: Option<BoxTransport>,
+}
+
+/// What the layers of a stack share.
+struct Shared<'a> {
+    recorder: &'a Arc<Recorder>,
+    mutant: Option<Mutant>,
+    baseline: ChainBaseline,
+    report: Option<Report>,
 }
 
 impl StackPlan {
     /// Puts it all together over the nodes. This is where another layer joins: one of the client
     /// ring in `client_ring`, one of the endpoints' rings in [`RingPlan::put_on`].
     pub(crate) fn build(&self, world: &World, mutant: Option<Mutant>) -> Stack {
-        let recorder = &world.recorder;
-        let mut held = Held::default();
+        let shared = Shared {
+            recorder: &world.recorder,
+            mutant,
+            baseline: match self.learns {
+                true => ChainBaseline::new(),
+                false => ChainBaseline::expecting(CHAIN_ID),
+            },
+            report: self.metrics.then(Report::new),
+        };
+        let mut held = Held { report: shared.report.clone(), ..Held::default() };
         let joint = match &self.rotation {
             Some(plan) => {
-                let rotation = self.rotation(plan, world, mutant, &mut held);
+                let rotation = self.rotation(plan, world, &shared, &mut held);
                 held.rotation = Some(rotation.clone());
                 BoxTransport::new(rotation)
             }
             None => {
                 let wire = BoxTransport::new(world.nodes[0].transport());
-                self.rings[0].put_on(0, wire, recorder, mutant, &mut held)
+                self.rings[0].put_on(0, wire, &shared, &mut held)
             }
         };
         let joint = Mutant::below_joint(mutant, joint);
-        let joint = Tap::at(Place::Joint, recorder, joint);
-        let top = self.client_ring(joint, mutant, &held);
-        Stack { top: Mutant::at_top(mutant, top), held }
+        let joint = Tap::at(Place::Joint, &world.recorder, joint);
+        let top = self.client_ring(joint, &shared, &mut held);
+        let neighbour = held.store.clone().filter(|_| self.shares_store());
+        let neighbour = neighbour.map(|store| beside(world, store, mutant));
+        Stack { top: Mutant::at_top(mutant, top), held, neighbour }
+    }
+
+    fn shares_store(&self) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.is_shared)
     }
 
     /// What stands above the rotation, from the bottom up.
     fn client_ring(
         &self,
-        mut below: BoxTransport,
-        mutant: Option<Mutant>,
-        held: &Held,
+        joint: BoxTransport,
+        shared: &Shared<'_>,
+        held: &mut Held,
     ) -> BoxTransport {
-        if let Some(plan) = &self.retry {
-            let budget = match (plan.budget, &held.rotation) {
-                _ if mutant == Some(Mutant::EndlessBudget) => Budget::unlimited(),
-                (Some((share, reserve)), _) => Budget::new(share, reserve),
-                (None, Some(rotation)) => rotation.budget(),
-                (None, None) => Budget::default(),
-            };
-            let policy = Backoff::new().with_attempts(plan.attempts).with_first(plan.first);
-            below = on(&RetryLayer::with_policy(policy).with_budget(budget), below);
+        let mut below = self.retry(joint, shared, held);
+        let tx_guard = |below| match self.tx_guard {
+            true => on(&TxGuardLayer::learn(shared.baseline.clone()), below),
+            false => below,
+        };
+        below = match &self.cache {
+            Some(plan) if plan.above_tx_guard => plan.put_on(tx_guard(below), shared, held),
+            Some(plan) => tx_guard(plan.put_on(below, shared, held)),
+            None => tx_guard(below),
+        };
+        match &shared.report {
+            Some(report) => on(&MetricsLayer::new().with_report(report), below),
+            None => below,
         }
-        if self.tx_guard {
-            below = on(&TxGuardLayer::expect(CHAIN_ID), below);
-        }
-        below
+    }
+
+    fn retry(&self, below: BoxTransport, shared: &Shared<'_>, held: &Held) -> BoxTransport {
+        let Some(plan) = &self.retry else { return below };
+        let budget = match (plan.budget, &held.rotation) {
+            _ if shared.mutant == Some(Mutant::EndlessBudget) => Budget::unlimited(),
+            (Some((share, reserve)), _) => Budget::new(share, reserve),
+            (None, Some(rotation)) => rotation.budget(),
+            (None, None) => Budget::default(),
+        };
+        let policy = Backoff::new()
+            .with_attempts(plan.attempts)
+            .with_first(plan.first)
+            .with_cap(plan.cap)
+            .with_max_hint(plan.max_hint)
+            .with_block_waits(plan.block_waits);
+        on(&RetryLayer::with_policy(policy).with_budget(budget), below)
     }
 
     fn rotation(
         &self,
         plan: &RotationPlan,
         world: &World,
-        mutant: Option<Mutant>,
+        shared: &Shared<'_>,
         held: &mut Held,
     ) -> Rotation {
         let mut builder = plan.begin(self.attempt_timeout(), world);
+        let of_rings = RefCell::new(mem::take(held));
         for (index, ring) in self.rings.iter().enumerate() {
-            let recorder = Arc::clone(&world.recorder);
-            let mut of_ring = Held::default();
             // The limiters make themselves known while the rotation takes the endpoint.
-            let (own, found) = (ring.clone(), Arc::new(std::sync::Mutex::new(None)));
-            let kept = Arc::clone(&found);
-            let layer = layer_fn(move |wire| {
-                let mut held = Held::default();
-                let top = own.put_on(index, BoxTransport::new(wire), &recorder, mutant, &mut held);
-                kept.lock().expect("nobody panics").replace(held);
-                top
+            let layer = layer_fn(|wire| {
+                ring.put_on(index, BoxTransport::new(wire), shared, &mut of_rings.borrow_mut())
             });
-            let endpoint = Endpoint::new(format!("node-{index}"), world.nodes[index].transport())
+            let endpoint = Endpoint::new(name(index), world.nodes[index].transport())
                 .with_tier(ring.tier)
                 .with_role(ring.role)
                 .with_weight(NonZeroU32::new(ring.weight).expect("not zero"))
                 .layer(layer);
             builder = builder.endpoint(endpoint);
-            if let Some(held) = found.lock().expect("nobody panics").take() {
-                of_ring = held;
-            }
-            held.limiters.extend(of_ring.limiters);
-            held.permits.extend(of_ring.permits);
-            held.limited.extend(of_ring.limited);
         }
+        *held = of_rings.into_inner();
         builder.build()
     }
+}
+
+/// An endpoint's label.
+pub(crate) fn name(endpoint: usize) -> String {
+    format!("node-{endpoint}")
+}
+
+/// It asks its own node, which nothing ails.
+fn beside(world: &World, store: BlockCache, mutant: Option<Mutant>) -> BoxTransport {
+    let chain_id = match mutant {
+        Some(Mutant::KeyWithoutChain) => CHAIN_ID,
+        _ => OTHER_CHAIN,
+    };
+    let layer = BlockCacheLayer::new().with_store(store).with_chain_id(chain_id);
+    on(&layer, BoxTransport::new(SimNode::new(&world.twin).transport()))
 }
 
 fn on<L>(layer: &L, below: BoxTransport) -> BoxTransport
@@ -121,15 +170,15 @@ where
 // === impl RingPlan ===
 
 impl RingPlan {
-    /// From the bottom up: the wire, permits and timeout, limiter, guard.
+    /// From the bottom up: the wire, permits and timeout, metrics, limiter, guard.
     fn put_on(
         &self,
         index: usize,
         wire: BoxTransport,
-        recorder: &Arc<Recorder>,
-        mutant: Option<Mutant>,
+        shared: &Shared<'_>,
         held: &mut Held,
     ) -> BoxTransport {
+        let Shared { recorder, mutant, baseline, report } = shared;
         let mut below = Tap::at(Place::Wire(index), recorder, wire);
         if self.permits_first {
             below = self.time(self.permit(below, held));
@@ -137,17 +186,23 @@ impl RingPlan {
             let timed = self.time(below);
             below = self.permit(timed, held);
         }
-        below = Mutant::in_ring(mutant, below, held);
-        if let Some(plan) = &self.limit {
-            let layer = plan.layer(mutant == Some(Mutant::TwiceTheLimit));
-            held.limited.push((index, layer.limiter()));
-            held.limiters.push(layer.limiter());
+        below = Mutant::in_ring(*mutant, below, held);
+        if let Some(report) = report {
+            let layer = MetricsLayer::for_endpoint(name(index)).with_report(report);
             below = on(&layer, below);
+            if *mutant == Some(Mutant::CountsTwice) {
+                below = on(&layer, below);
+            }
         }
-        if let Some(interval) = self.guard.filter(|_| mutant != Some(Mutant::NoGuard)) {
-            below = on(&ChainGuardLayer::expect(CHAIN_ID).with_interval(interval), below);
+        if let Some(plan) = &self.limit {
+            let layer = plan.layer(*mutant == Some(Mutant::TwiceTheLimit));
+            held.limiters.push((index, layer.limiter()));
+            below = Mutant::on_limiter(*mutant, on(&layer, below));
         }
-        Mutant::at_door(mutant, Tap::at(Place::Door(index), recorder, below))
+        if let Some(plan) = self.guard.as_ref().filter(|_| *mutant != Some(Mutant::NoGuard)) {
+            below = on(&plan.layer(baseline), below);
+        }
+        Mutant::at_door(*mutant, Tap::at(Place::Door(index), recorder, below))
     }
 
     fn permit(&self, below: BoxTransport, held: &mut Held) -> BoxTransport {
@@ -159,9 +214,59 @@ impl RingPlan {
 
     fn time(&self, below: BoxTransport) -> BoxTransport {
         match self.timeout {
-            Some(timeout) => on(&TimeoutLayer::new(timeout), below),
+            Some(timeout) => {
+                let layer = TimeoutLayer::new(timeout);
+                let own = self.log_timeout.unwrap_or(timeout);
+                on(&layer.with_method("eth_getLogs", own), below)
+            }
             None => below,
         }
+    }
+}
+
+// === impl GuardPlan ===
+
+impl GuardPlan {
+    fn layer(&self, baseline: &ChainBaseline) -> ChainGuardLayer {
+        let layer = ChainGuardLayer::learn(baseline.clone())
+            .with_interval(self.interval)
+            .with_recheck(self.recheck.0, self.recheck.1);
+        match self.answers_itself {
+            true => layer,
+            false => layer.without_local_answers(),
+        }
+    }
+}
+
+// === impl CachePlan ===
+
+impl CachePlan {
+    fn put_on(&self, below: BoxTransport, shared: &Shared<'_>, held: &mut Held) -> BoxTransport {
+        let mut layer = BlockCacheLayer::new()
+            .with_max_bytes(self.max_bytes)
+            .with_final_depth(self.final_depth);
+        layer = match self.source {
+            ChainSource::Told => layer.with_chain_id(CHAIN_ID),
+            ChainSource::Guards => layer.with_baseline(shared.baseline.clone()),
+            ChainSource::Itself => layer,
+        };
+        layer = match self.lifetime {
+            0 => layer.with_lifetime(|_: &Subject<'_>| Keep::UntilEvicted),
+            1 => layer.with_lifetime(|of: &Subject<'_>| match of.age {
+                Age::Tip => Keep::Never,
+                _ => Keep::For(Duration::from_millis(700)),
+            }),
+            _ => layer,
+        };
+        if let Some(max_age) = self.pinned {
+            layer = layer.with_pinned_latest(max_age);
+        }
+        if let Some(rotation) = held.rotation.as_ref().filter(|_| self.has_heads) {
+            layer = layer.with_heads(rotation.heads());
+        }
+        let store = layer.store();
+        held.store = Some(store.clone());
+        on(&Settling::layer(store), on(&layer, below))
     }
 }
 
@@ -182,6 +287,9 @@ impl LimitPlan {
         layer = layer.with_burst(burst);
         if let Some(window) = self.window {
             layer = layer.with_window(window);
+        }
+        if let Some(max_wait) = self.max_wait {
+            layer = layer.with_max_wait(max_wait);
         }
         match self.policy {
             0 => layer.with_policy(Aimd::new()),

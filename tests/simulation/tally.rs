@@ -46,6 +46,14 @@ tally! {
     owed,
     /// `null`s that had to be filled, had they been given: what I3 is about.
     owed_nulls,
+    /// Members whose answer was kept, or asked for another caller.
+    hits, joined,
+    /// Members whose answer was true before it was asked, and no longer when it was.
+    outdated,
+    /// Questions of a pipeline for another chain.
+    neighbours,
+    /// Members that are about a filter.
+    filters,
     /// Members for which the newest block was given out of memory after it was orphaned unseen.
     unseen_orphans,
     /// Answers that are not judged, because a guard could not yet know that the chain is another.

@@ -1,6 +1,7 @@
 //! What passes between the layers, written down.
 
 use crate::record::{Place, Recorder};
+use alclad::block_cache::BlockCache;
 use alloy::{
     rpc::json_rpc::{RequestPacket, ResponsePacket},
     transports::{BoxTransport, TransportError, TransportFut},
@@ -10,7 +11,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, layer::layer_fn};
 
 /// A layer that changes nothing and tells the recorder of every packet and how it ended.
 #[derive(Clone)]
@@ -69,6 +70,37 @@ impl Service<RequestPacket> for Tap {
             under_way.recorder.ended(under_way.flight, Some(&answer));
             answer
         })
+    }
+}
+
+/// What has to go for want of room is gone before the next look into the store: moka tidies up
+/// when it finds the time, and a run must be the same each time.
+#[derive(Clone)]
+pub(crate) struct Settling<S> {
+    inner: S,
+    store: BlockCache,
+}
+
+// === impl Settling ===
+
+impl Settling<()> {
+    pub(crate) fn layer<S>(store: BlockCache) -> impl Layer<S, Service = Settling<S>> {
+        layer_fn(move |inner| Settling { inner, store: store.clone() })
+    }
+}
+
+impl<S: Service<RequestPacket>> Service<RequestPacket> for Settling<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        let _ = self.store.statistics();
+        self.inner.call(packet)
     }
 }
 

@@ -14,7 +14,7 @@ use alloy::{
     signers::{SignerSync, local::PrivateKeySigner},
 };
 use fastrand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{sync::OnceLock, time::Duration};
 
 /// A call that will be made.
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     /// Given up by the application after so long.
     pub(crate) dropped: Option<Duration>,
     pub(crate) dice: u64,
+    /// What differs between calls that ask the same: ids, options, spelling.
+    pub(crate) twist: u64,
     /// What this application mostly asks, by its place in [`read`].
     pub(crate) habit: Option<u8>,
 }
@@ -44,31 +46,40 @@ pub(crate) fn draw(rng: &mut Rng, horizon: Duration) -> Vec<Plan> {
     let count = if habit.is_some() { rng.usize(60..140) } else { rng.usize(20..70) };
     let is_bursty = rng.bool();
     let mut at = Duration::ZERO;
-    let plans = (0..count).map(|_| {
+    let mut plans: Vec<Plan> = Vec::new();
+    while plans.len() < count {
         at = match is_bursty && rng.u8(..10) < 8 {
             true => at + Duration::from_millis(rng.u64(..20)),
             false => at + (horizon / count as u32).mul_f64(2.0 * rng.f64()),
         };
-        let gives_up = rng.u8(..12) == 0;
-        let patience = [60, 300, 3_000][rng.usize(..3)];
-        let dropped = gives_up.then(|| Duration::from_millis(rng.u64(..patience)));
-        Plan { at, dropped, dice: rng.u64(..), habit }
-    });
-    plans.collect()
+        let (dice, is_asked_by_many) = (rng.u64(..), rng.u8(..10) == 0);
+        for _ in 0..if is_asked_by_many { rng.u8(2..6) } else { 1 } {
+            let gives_up = rng.u8(..12) == 0;
+            let patience = [60, 300, 3_000][rng.usize(..3)];
+            let dropped = gives_up.then(|| Duration::from_millis(rng.u64(..patience)));
+            let later = Duration::from_millis(rng.u64(..40) * u64::from(is_asked_by_many));
+            plans.push(Plan { at: at + later, dropped, dice, twist: rng.u64(..), habit });
+        }
+    }
+    plans
 }
 
 /// Makes a call up, of what there is on the chain now.
 pub(crate) fn make(world: &World, index: usize, plan: &Plan, manners: Manners) -> Call {
-    let rng = &mut Rng::with_seed(plan.dice);
+    let (rng, own) = (&mut Rng::with_seed(plan.dice), &mut Rng::with_seed(plan.twist));
     let is_batch = rng.u8(..4) == 0;
     let count = if is_batch { rng.usize(1..6) } else { 1 };
     let question = |rng: &mut Rng| match rng.u8(..30) {
         0 => send(rng, manners.tx_guard),
         1 if !is_batch => Question { method: "evm_mine", params: json!([]), kind: Kind::Write },
+        2 => filter(world, rng),
         roll => read(world, rng, plan.habit.filter(|_| roll > 7)),
     };
-    let members = (0..count).map(|_| Member::new(question(rng))).collect();
-    let options = options(rng, manners);
+    let mut members: Vec<_> = (0..count).map(|_| Member::new(question(rng))).collect();
+    if own.u8(..4) == 0 {
+        members.iter_mut().for_each(|member| shout(&mut member.question.params));
+    }
+    let options = options(own, manners);
     let begun = world.recorder.now();
     let head = world.chain.block_number();
     Call {
@@ -78,10 +89,10 @@ pub(crate) fn make(world: &World, index: usize, plan: &Plan, manners: Manners) -
         is_batch,
         deadline: deadline(&options, begun),
         options,
-        first_id: rng.u64(..7),
+        first_id: own.u64(..7),
         floor: world.past().floor,
-
         lowest: head,
+        block_time: Duration::ZERO,
     }
 }
 
@@ -95,6 +106,7 @@ fn options(rng: &mut Rng, manners: Manners) -> CallOptions {
             options.with_timeout(Duration::from_millis(rng.u64(2_000..60_000)))
         }
         6 => options.without_retry(),
+        9 => options.without_cache(),
         7 if manners.has_rotation => {
             options.pinned_to(format!("node-{}", rng.usize(..manners.endpoints)))
         }
@@ -135,6 +147,27 @@ fn read(world: &World, rng: &mut Rng, habit: Option<u8>) -> Question {
         17 => of("eth_getBlockReceipts", json!([block])),
         18 => of(["eth_chainId", "net_version"][rng.usize(..2)], json!([])),
         _ => of(["eth_gasPrice", "eth_maxPriorityFeePerGas", "foo_bar"][rng.usize(..3)], json!([])),
+    }
+}
+
+/// The same, spelled in upper case: numbers and hashes, which are first.
+fn shout(params: &mut Value) {
+    if let Some(Value::String(text)) = params.get_mut(0)
+        && let Some(digits) = text.strip_prefix("0x").filter(|digits| digits.len() <= 64)
+    {
+        *text = format!("0x{}", digits.to_uppercase());
+    }
+}
+
+/// Something about a filter, which is known to the endpoint alone that made it.
+fn filter(world: &World, rng: &mut Rng) -> Question {
+    let filters = &world.past().filters;
+    let of = |method, params| Question { method, params, kind: Kind::Filter };
+    match rng.u8(..6) {
+        0..2 => of("eth_newBlockFilter", json!([])),
+        _ if filters.is_empty() => of("eth_newBlockFilter", json!([])),
+        2 => of("eth_uninstallFilter", json!([filters[rng.usize(..filters.len())]])),
+        _ => of("eth_getFilterChanges", json!([filters[rng.usize(..filters.len())]])),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The chain, its nodes, and what can be known of their past.
 
 use crate::{
-    answers::Call,
+    answers::{Call, Question},
     faults::{self, Ailment, Episode, OTHER_CHAIN},
     record::Recorder,
 };
 use alclad_testkit::{ChainSpec, Rule, SimChain, SimNode};
 use alloy::primitives::B256;
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,12 +22,16 @@ const SLOWEST: Duration = Duration::from_millis(200);
 
 pub(crate) struct World {
     pub(crate) chain: SimChain,
-    twin: SimChain,
+    pub(crate) twin: SimChain,
     pub(crate) nodes: Vec<SimNode>,
     pub(crate) latencies: Vec<Vec<Rule>>,
     pub(crate) episodes: Vec<Episode>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) block_time: Duration,
+    /// Answers may be about what was, because a cache has kept them.
+    pub(crate) is_remembered: bool,
+    /// The guards found out their chain when all was well.
+    pub(crate) is_learnt: bool,
     past: Mutex<Past>,
 }
 
@@ -37,11 +42,24 @@ pub(crate) struct Past {
     known: u64,
     /// Those that wait for their answers.
     pub(crate) calls: BTreeMap<usize, Call>,
+    /// How the world was, one state after the other.
+    states: Vec<State>,
+    /// The chain as it was before each reorg.
+    branches: Vec<SimChain>,
+    /// The filters that the client has made.
+    pub(crate) filters: Vec<Value>,
     /// The newest head that the client was given.
     pub(crate) floor: u64,
     is_healed: bool,
     /// All that was to go wrong has.
     pub(crate) is_over: bool,
+}
+
+/// How far everybody was for a while.
+struct State {
+    until: Duration,
+    heads: Vec<u64>,
+    branch: usize,
 }
 
 impl World {
@@ -57,7 +75,19 @@ impl World {
         let nodes = latencies.iter().map(|_| SimNode::new(&chain)).collect();
         let twin = chain.twin(OTHER_CHAIN);
         let (episodes, past) = (Vec::new(), Mutex::default());
-        let world = Self { chain, twin, nodes, latencies, episodes, recorder, block_time, past };
+        let (is_remembered, is_learnt) = (false, false);
+        let world = Self {
+            chain,
+            twin,
+            nodes,
+            latencies,
+            episodes,
+            recorder,
+            block_time,
+            is_remembered,
+            is_learnt,
+            past,
+        };
         world.see_blocks();
         world
     }
@@ -71,7 +101,13 @@ impl World {
     pub(crate) fn change(&self, what: &str, change: impl FnOnce(&Self)) {
         let mut calls = std::mem::take(&mut self.past().calls);
         calls.values_mut().for_each(|call| call.see_truths(self));
-        self.past().calls.append(&mut calls);
+        let mut past = self.past();
+        past.calls.append(&mut calls);
+        if self.is_remembered {
+            let (until, branch) = (self.recorder.now(), past.branches.len());
+            past.states.push(State { until, heads: self.heads(), branch });
+        }
+        drop(past);
         change(self);
         self.see_blocks();
         self.recorder.note(format_args!("world: {what}, head {}", self.chain.block_number()));
@@ -85,6 +121,7 @@ impl World {
     pub(crate) fn reorg(&self, depth: u64, more: u64) {
         let now = self.recorder.now();
         self.change("a reorg", |world| {
+            world.past().branches.push(world.chain.snapshot());
             let reorg = world.chain.reorg_to(depth, depth + more);
             let mut past = world.past();
             past.known = reorg.fork;
@@ -92,6 +129,29 @@ impl World {
                 past.blocks.entry(hash).or_default().1 = Some(now);
             }
         });
+    }
+
+    /// How far the nodes are, also those that lag now and then.
+    pub(crate) fn heads(&self) -> Vec<u64> {
+        let head = self.chain.block_number();
+        let mut heads: Vec<_> = self.nodes.iter().map(|node| node.block_number()).collect();
+        heads.push(head);
+        heads.extend(heads.clone().into_iter().flat_map(|head| (1..4).map(move |n| head - n)));
+        heads.sort_unstable();
+        heads.dedup();
+        heads
+    }
+
+    /// Whether a node could have said this at some time since then.
+    pub(crate) fn was_true(&self, since: Duration, question: &Question, result: &Value) -> bool {
+        let Question { method, params, .. } = question;
+        let past = self.past();
+        let mut states = past.states.iter().filter(|state| state.until >= since);
+        states.any(|state| {
+            let chain = past.branches.get(state.branch).unwrap_or(&self.chain);
+            let told = |head: &u64| chain.answer_at(*head, method, params.clone());
+            state.heads.iter().any(|head| told(head).as_ref() == Ok(result))
+        })
     }
 
     fn see_blocks(&self) {
@@ -147,7 +207,7 @@ impl World {
     /// looked since: an honest limit of guards. One that began with it is found out at once.
     pub(crate) fn may_be_on_other_chain(&self, since: Duration, interval: Duration) -> bool {
         self.episodes.iter().any(|episode| {
-            let is_sudden = episode.from > Duration::ZERO;
+            let is_sudden = episode.from > Duration::ZERO || self.is_learnt;
             matches!(episode.ailment, Ailment::OtherChain)
                 && is_sudden
                 && episode.from <= self.recorder.now()

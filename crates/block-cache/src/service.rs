@@ -242,9 +242,9 @@ async fn fly<S: Upstream>(
     let id = request.id().clone();
     let (asked, clears) = (inner.state().chain.now(), inner.state().store.clears());
     let request = inner.state().rewritten(request, &question);
+    let (topic, deadline) = (once(question.topic), inner.state().wish(&request).deadline);
     let below = note::capture(inner.call(RequestPacket::Single(request)));
-    let (answer, notes) =
-        inner.state().with_own_questions(once(question.topic), &inner, below).await;
+    let (answer, notes) = inner.state().with_own_questions(topic, &inner, deadline, below).await;
     let note = notes.of(&id);
     let content = match answer {
         Ok(ResponsePacket::Single(response)) if is_for(&response, &id) => {

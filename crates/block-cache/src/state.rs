@@ -13,9 +13,10 @@ use alloy_json_rpc::{Response, ResponsePayload, SerializedRequest};
 use futures::future::{Either, select};
 use serde_json::value::RawValue;
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// An answer waits at most this long for what has to be known to keep it.
+/// An answer waits at most this long for what has to be known to keep it, and not longer than the
+/// caller for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What all clones of one pipeline's service share.
@@ -79,7 +80,7 @@ impl State {
     /// The height that `latest` is read as, if it is.
     pub(crate) fn latest(&self) -> Option<u64> {
         let max_age = self.max_age?;
-        self.chain.heads.age().filter(|age| *age <= max_age)?;
+        self.chain.heads.latest_age().filter(|age| *age <= max_age)?;
         self.chain.heads.latest()
     }
 
@@ -100,6 +101,7 @@ impl State {
         &self,
         mut topics: impl Iterator<Item = Topic>,
         inner: &Ready<S, Self>,
+        deadline: Option<Instant>,
         answer: impl Future<Output = T>,
     ) -> T {
         let must_look = topics.any(|topic| self.chain.must_look(topic));
@@ -115,7 +117,8 @@ impl State {
         let own = async { tokio::join!(id, look) };
         match select(pin!(answer), pin!(own)).await {
             Either::Left((answer, own)) => {
-                let _ = timeout(PATIENCE, own).await;
+                let patience = Instant::now() + PATIENCE;
+                let _ = timeout_at(deadline.map_or(patience, |it| it.min(patience)), own).await;
                 answer
             }
             Either::Right((_, answer)) => answer.await,

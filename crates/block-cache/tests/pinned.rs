@@ -80,6 +80,17 @@ async fn a_head_that_is_too_old_is_not_the_newest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_that_was_asked_for_by_its_number_is_not_the_newest() {
+    let scene = scene();
+    let params = json!([ACCOUNT, "latest"]);
+    advance(Duration::from_secs(7)).await;
+    // Nobody has told for a while which block is the newest.
+    scene.a.saw(&Sighting::of_block(alclad_core::SightedBlock::new(HEAD, stage::hash(HEAD))));
+    assert!(!scene.is_hit("eth_getBalance", params.clone()).await);
+    assert_eq!(last(&scene), params, "it goes down as it is");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_is_not_given_for_longer_than_the_age_though_the_head_stays() {
     let scene = scene();
     let params = json!([ACCOUNT, "latest"]);

@@ -85,8 +85,13 @@ impl Member {
         self.note = note;
     }
 
-    /// Notes that this endpoint was asked once more and has not answered.
+    /// Notes that this endpoint was asked once more and has not answered. Whose answer it keeps
+    /// stays known.
     pub fn asked_in_vain(&mut self, endpoint: EndpointId) {
+        if self.answer.is_some() {
+            self.note.attempts += 1;
+            return;
+        }
         let note = AnswerNote { endpoint: Some(endpoint), attempts: 1, ..AnswerNote::default() };
         self.note.supersede(note);
     }

@@ -130,6 +130,16 @@ async fn a_later_failure_does_not_take_the_last_real_answer_away() {
     assert_eq!(members.finish().unwrap().first_error_message(), Some("slow down"));
 }
 
+#[tokio::test]
+async fn who_is_asked_in_vain_is_not_noted_for_the_answer_of_another() {
+    let mut members = members(&single(request(1, "eth_getTransactionReceipt", ())));
+    let (_, notes) = note::capture_at("a".into(), async {}).await;
+    members.absorb(&[0], Ok(answers([answer(1, ())])), &notes, None);
+    members[0].asked_in_vain("b".into());
+    let AnswerNote { endpoint, attempts, .. } = members[0].note().clone();
+    assert_eq!((endpoint, attempts), (Some("a".into()), 2));
+}
+
 #[test]
 fn giving_up_is_for_those_who_have_nothing() {
     let mut members = three();

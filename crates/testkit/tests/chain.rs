@@ -339,6 +339,18 @@ async fn a_miner_makes_a_block_per_block_time_until_it_is_dropped() {
 }
 
 #[test]
+fn a_snapshot_stays_as_it_was() {
+    let chain = SimChain::new(7);
+    chain.mine(5);
+    let (snapshot, before) = (chain.snapshot(), hashes(&chain));
+    chain.reorg(3);
+    chain.mine(1);
+    assert_eq!(hashes(&snapshot), before);
+    snapshot.mine(2);
+    assert_eq!((snapshot.block_number(), chain.block_number()), (7, 6));
+}
+
+#[test]
 fn a_twin_has_the_same_height_and_nothing_else() {
     let chain = SimChain::new(5);
     chain.mine(5);

@@ -2,7 +2,7 @@
 //! never with a wrong one.
 
 use super::{
-    Invariant,
+    Invariant, filters, notes,
     owed::{may_read, must_be_filled, nobody_serves, who_could},
 };
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
     record::Tag,
     world::World,
 };
-use alclad::{Fault, core::error};
+use alclad::{
+    Fault,
+    core::{error, note::Notes},
+};
 use alloy::{
     primitives::B256,
     rpc::json_rpc::{Response, ResponsePacket, ResponsePayload},
@@ -38,7 +41,7 @@ enum Verdict {
 const LATE: Duration = Duration::from_millis(2);
 
 /// Judges what a call came to.
-pub(crate) fn judge(world: &World, plan: &StackPlan, call: &Call, answer: &Answer) {
+pub(crate) fn judge(world: &World, plan: &StackPlan, call: &Call, answer: &Answer, notes: &Notes) {
     let broken = ends_in_time(world, call).or_else(|| match answer {
         Ok(packet) => has_its_shape(call, packet),
         Err(_) => None,
@@ -52,6 +55,12 @@ pub(crate) fn judge(world: &World, plan: &StackPlan, call: &Call, answer: &Answe
             Ok(packet) => of_response(world, plan, call, index, &packet.responses()[index]),
             Err(error) => of_error(world, plan, member, error),
         };
+        if let Ok(packet) = answer
+            && let Some(what) = notes::is_untrue(world, plan, call, index, packet, notes)
+        {
+            let what = format!("call {}, {}: {what}", call.index, member.question.method);
+            world.recorder.violate(Invariant::I3Right, what);
+        }
         weigh(world, plan, call, member, verdict);
     }
 }
@@ -82,6 +91,7 @@ fn of_error(world: &World, plan: &StackPlan, member: &Member, error: &TransportE
         }
         // The others of its batch are not what was refused.
         _ if refused => Verdict::Untrue(format!("{fault}: {error}")),
+        (Kind::Filter, fault) => Verdict::Failed(fault),
         _ if is_final(fault) => Verdict::Untrue(format!("{fault}: {error}")),
         _ => Verdict::Failed(fault),
     }
@@ -122,6 +132,8 @@ fn of_response(
                 }
                 // The stand-in for it in a batch.
                 (_, Fault::InvalidRequest) if nobody_serves(plan, member) => Verdict::Right,
+                // It may have been forgotten.
+                (Kind::Filter, fault) => Verdict::Failed(fault),
                 // True to one that lags.
                 (_, fault) if is_final(fault) && !member.truths.contains(&truth) => {
                     Verdict::Untrue(format!("{} {}", error.code, error.message))
@@ -137,6 +149,13 @@ fn of_response(
         _ if member.best.contains(&Ok(result.clone())) => Verdict::Right,
         _ if result.is_null() => Verdict::Null,
         Kind::Read | Kind::Write if member.truths.contains(&Ok(result.clone())) => Verdict::Right,
+        Kind::Read if was_true(world, plan, call, member, &result) => {
+            world.recorder.record().tally.outdated += 1;
+            Verdict::Right
+        }
+        Kind::Filter => {
+            filters::judge(world, &member.question, &result).map_or(Verdict::Right, Verdict::Wrong)
+        }
         Kind::Read | Kind::Write => {
             let mut shown = result.to_string();
             shown.truncate(200);
@@ -155,6 +174,14 @@ fn of_response(
             }
         }
     }
+}
+
+/// Whether a cache may say this, because it was true a moment ago.
+fn was_true(world: &World, plan: &StackPlan, call: &Call, member: &Member, result: &Value) -> bool {
+    plan.cache.as_ref().is_some_and(|cache| {
+        let reach = cache.reach(call, &member.question).saturating_add(LATE);
+        world.was_true(call.begun.saturating_sub(reach), &member.question, result)
+    })
 }
 
 /// The newest block: one that stood while it was asked, and none that is older than what the client

@@ -2,7 +2,9 @@
 
 pub(crate) mod answers;
 mod budgets;
+pub(crate) mod filters;
 mod limits;
+mod notes;
 mod owed;
 mod rest;
 mod writes;
@@ -10,7 +12,7 @@ mod writes;
 use crate::record::{Flight, Place, Record};
 pub(crate) use budgets::{Budgets, Purse};
 pub(crate) use limits::Limit;
-pub(crate) use rest::{Held, at_rest};
+pub(crate) use rest::{Held, at_rest, counted};
 use std::{fmt, time::Duration};
 
 /// The seven promises.
@@ -69,6 +71,7 @@ pub(crate) fn sent(record: &mut Record, flight: &Flight) -> Finding {
         Place::Door(endpoint) => {
             let broken =
                 writes::replayed(record, flight).or_else(|| writes::spread(record, flight));
+            let broken = broken.or_else(|| filters::strayed(record, flight, endpoint));
             let broken = broken.or_else(|| budgets::asked_twice(record, flight));
             budgets::goes_on(record, flight, endpoint);
             broken

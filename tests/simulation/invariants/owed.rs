@@ -22,7 +22,8 @@ pub(super) fn who_could(
     member: &Member,
 ) -> Vec<usize> {
     let is_send = Method::of(member.question.method).is_send();
-    let is_unknown = member.question.kind == Kind::Write || member.question.method == "foo_bar";
+    let is_unknown = matches!(member.question.kind, Kind::Write | Kind::Filter)
+        || member.question.method == "foo_bar";
     // Not even the best node has it, and what the others say then is as good.
     let lasts = |truth: &Truth| truth.as_ref().map_or_else(|(code, _)| *code == REVERTED, |_| true);
     if call.is_peculiar() || is_unknown || !member.best.iter().all(lasts) {
@@ -62,8 +63,11 @@ fn serves(plan: &StackPlan, role: Role, is_send: bool) -> bool {
 
 /// Each endpoint may be waited for twice: for its guard's question and for the call.
 fn is_long(plan: &StackPlan, time: Duration) -> bool {
-    let attempt = |timeout: Option<Duration>| 2 * timeout.unwrap_or(Duration::from_secs(6));
-    let all: Duration = plan.rings.iter().map(|ring| attempt(ring.timeout)).sum();
+    let queue = |ring: &RingPlan| ring.limit.as_ref().and_then(|limit| limit.max_wait);
+    let attempt = |ring: &RingPlan| {
+        2 * (ring.longest().unwrap_or(Duration::from_secs(6)) + queue(ring).unwrap_or_default())
+    };
+    let all: Duration = plan.rings.iter().map(attempt).sum();
     let queues = plan.rings.iter().any(|ring| ring.permits.is_some());
     !queues && time > all + Duration::from_secs(2)
 }

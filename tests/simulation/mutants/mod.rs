@@ -45,14 +45,34 @@ pub(crate) enum Mutant {
     LosesMember,
     /// Not the next endpoint is asked after a fault.
     NoFailover,
+    /// What was read at a block is kept by its number, and survives the reorg that orphans it.
+    ServesOrphans,
+    /// What was read at the newest block is kept for ever.
+    OldLatest,
+    /// The key of a cached answer does not say of which chain it is.
+    KeyWithoutChain,
+    /// Who joins an equal call in flight gets the answer with that one's id.
+    JoinsWithItsId,
+    /// A call that is dropped at a limiter keeps its turn.
+    LosesTurn,
+    /// A request to an endpoint is counted twice.
+    CountsTwice,
+    /// An answer is noted as cached, and an endpoint has given it.
+    NotesHit,
+    /// An endpoint is asked for another one's filter.
+    StrangeFilter,
+    /// A call that is dropped leaves a few bytes behind, and nothing else: see [`bytes`](crate::bytes).
+    LeaksBytes,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [(Self, Invariant); 18] = [
+    pub(crate) const ALL: [(Self, Invariant); 26] = [
         (Self::NeverEnds, Invariant::I1Ends),
         (Self::ForgetsDeadline, Invariant::I1Ends),
         (Self::LosesMember, Invariant::I1Ends),
         (Self::CallsItRejected, Invariant::I1Ends),
+        (Self::JoinsWithItsId, Invariant::I1Ends),
+        (Self::CountsTwice, Invariant::I1Ends),
         (Self::ErrorWins, Invariant::I2Answers),
         (Self::NoFailover, Invariant::I2Answers),
         (Self::KeepsNulls, Invariant::I3Right),
@@ -60,6 +80,11 @@ impl Mutant {
         (Self::SwapsIds, Invariant::I3Right),
         (Self::OlderHead, Invariant::I3Right),
         (Self::NoGuard, Invariant::I3Right),
+        (Self::ServesOrphans, Invariant::I3Right),
+        (Self::OldLatest, Invariant::I3Right),
+        (Self::KeyWithoutChain, Invariant::I3Right),
+        (Self::NotesHit, Invariant::I3Right),
+        (Self::StrangeFilter, Invariant::I3Right),
         (Self::ReplaysSuccess, Invariant::I4Writes),
         (Self::SendsTwice, Invariant::I4Writes),
         (Self::TwiceTheLimit, Invariant::I5Limits),
@@ -67,6 +92,7 @@ impl Mutant {
         (Self::Hammers, Invariant::I6Budgets),
         (Self::LeaksPermit, Invariant::I7Rest),
         (Self::LeaksTask, Invariant::I7Rest),
+        (Self::LosesTurn, Invariant::I7Rest),
     ];
 
     /// Between retry layer and rotation, out of the recorder's sight.
@@ -93,7 +119,12 @@ impl Mutant {
                 | Self::NeverEnds
                 | Self::LosesMember
                 | Self::ForgetsDeadline
-                | Self::LeaksTask),
+                | Self::LeaksTask
+                | Self::ServesOrphans
+                | Self::OldLatest
+                | Self::JoinsWithItsId
+                | Self::NotesHit
+                | Self::LeaksBytes),
             ) => mutant.put_on(below),
             _ => below,
         }
@@ -101,7 +132,7 @@ impl Mutant {
 
     pub(crate) fn at_door(this: Option<Self>, below: BoxTransport) -> BoxTransport {
         match this {
-            Some(mutant @ Self::Hammers) => mutant.put_on(below),
+            Some(mutant @ (Self::Hammers | Self::StrangeFilter)) => mutant.put_on(below),
             _ => below,
         }
     }
@@ -117,6 +148,13 @@ impl Mutant {
                 held.permits.push(planted.permits());
                 BoxTransport::new(planted)
             }
+            _ => below,
+        }
+    }
+
+    pub(crate) fn on_limiter(this: Option<Self>, below: BoxTransport) -> BoxTransport {
+        match this {
+            Some(mutant @ Self::LosesTurn) => mutant.put_on(below),
             _ => below,
         }
     }

@@ -1,10 +1,18 @@
 //! How the planted bugs misbehave.
 
 use super::Mutant;
-use alclad::{CallOptions, core::Method};
+use alclad::{
+    CallOptions,
+    core::{CacheState, Method, note},
+};
+use alclad_testkit::request_with_id;
 use alloy::{
-    rpc::json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload},
+    rpc::json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest},
     transports::{BoxTransport, TransportError, TransportFut},
+};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, WeakShared},
 };
 use serde_json::value::RawValue;
 use std::{
@@ -21,16 +29,24 @@ use tower::{Service, util::ServiceExt};
 /// So many that none waits for one.
 const PERMITS: usize = 1 << 20;
 
+/// An answer for all that wait for it, unless it is an error.
+type Flight = WeakShared<BoxFuture<'static, Option<ResponsePacket>>>;
+
 /// What a bug needs to remember.
 #[derive(Clone)]
 struct Memory {
     answers: Arc<Mutex<HashMap<String, Box<RawValue>>>>,
+    flights: Arc<Mutex<HashMap<String, Flight>>>,
     permits: Arc<Semaphore>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { answers: Arc::default(), permits: Arc::new(Semaphore::new(PERMITS)) }
+        Self {
+            answers: Arc::default(),
+            flights: Arc::default(),
+            permits: Arc::new(Semaphore::new(PERMITS)),
+        }
     }
 }
 
@@ -97,10 +113,10 @@ async fn misbehave(
             drop(leak.0.take());
             answer
         }
-        Mutant::LeaksTask => {
-            let mut watch = Abandoned(true);
+        Mutant::LeaksTask | Mutant::LeaksBytes => {
+            let mut watch = Abandoned(Some(mutant));
             let answer = below.call(packet).await;
-            watch.0 = false;
+            watch.0 = None;
             answer
         }
         Mutant::SendsTwice => {
@@ -152,7 +168,32 @@ async fn misbehave(
             }
             below.call(packet).await
         }
-        Mutant::TwiceTheLimit | Mutant::EndlessBudget | Mutant::NoGuard => below.call(packet).await,
+        Mutant::ServesOrphans => {
+            let (method, is_at_number) = ("eth_getB", |text: &str| !text.contains("latest"));
+            memory.keep_if(below, packet, method, is_at_number, |_| true).await
+        }
+        Mutant::OldLatest => {
+            let (method, is_latest) = ("eth_getBalance", |text: &str| text.contains("latest"));
+            memory.keep_if(below, packet, method, is_latest, |_| true).await
+        }
+        Mutant::JoinsWithItsId => memory.join(below, packet).await,
+        Mutant::LosesTurn => {
+            let mut turn = Lost(Some(below.call(packet)));
+            let answer = turn.0.as_mut().expect("it is there").await;
+            turn.0 = None;
+            answer
+        }
+        Mutant::NotesHit => {
+            let answer = below.call(packet).await;
+            note::record(|note| note.cache = Some(CacheState::Hit));
+            answer
+        }
+        Mutant::StrangeFilter => below.call(with_strange_filter(packet)).await,
+        Mutant::TwiceTheLimit
+        | Mutant::EndlessBudget
+        | Mutant::NoGuard
+        | Mutant::CountsTwice
+        | Mutant::KeyWithoutChain => below.call(packet).await,
     }
 }
 
@@ -213,12 +254,37 @@ impl Drop for Leak {
     }
 }
 
-struct Abandoned(bool);
+/// A call that is forgotten with all that it holds, if it is dropped.
+struct Lost(Option<TransportFut<'static>>);
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        mem::forget(self.0.take());
+    }
+}
+
+fn with_strange_filter(packet: RequestPacket) -> RequestPacket {
+    match packet {
+        RequestPacket::Single(request) if request.method() == "eth_getFilterChanges" => {
+            let mut strange =
+                request_with_id(request.id().clone(), "eth_getFilterChanges", ["0x77"]);
+            *strange.meta_mut().extensions_mut() = request.meta().extensions().clone();
+            RequestPacket::Single(strange)
+        }
+        packet => packet,
+    }
+}
+
+struct Abandoned(Option<Mutant>);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        if self.0 && tokio::runtime::Handle::try_current().is_ok() {
-            tokio::spawn(pending::<()>());
+        match self.0 {
+            Some(Mutant::LeaksBytes) => mem::forget(Box::new([0_u8; 24])),
+            Some(_) if tokio::runtime::Handle::try_current().is_ok() => {
+                tokio::spawn(pending::<()>());
+            }
+            _ => {}
         }
     }
 }
@@ -231,16 +297,30 @@ impl Memory {
     /// A cache without any sense, for single calls of this method.
     async fn keep(
         &self,
-        mut below: BoxTransport,
+        below: BoxTransport,
         packet: RequestPacket,
         method: &str,
         is_kept: impl Fn(&str) -> bool,
     ) -> Answer {
-        let Some(request) = packet.as_single().filter(|r| r.method().starts_with(method)) else {
+        self.keep_if(below, packet, method, |_| true, is_kept).await
+    }
+
+    /// The same, if it likes the params.
+    async fn keep_if(
+        &self,
+        mut below: BoxTransport,
+        packet: RequestPacket,
+        method: &str,
+        is_meant: impl Fn(&str) -> bool,
+        is_kept: impl Fn(&str) -> bool,
+    ) -> Answer {
+        let is_asked = |request: &&SerializedRequest| {
+            request.method().starts_with(method) && is_meant(&key_of(request))
+        };
+        let Some(request) = packet.as_single().filter(is_asked) else {
             return below.call(packet).await;
         };
-        let params = request.params().map_or("", RawValue::get);
-        let key = format!("{} {params}", request.method());
+        let key = key_of(request);
         let id = request.id().clone();
         if let Some(kept) = self.answers().get(&key).cloned() {
             let payload = ResponsePayload::Success(kept);
@@ -255,4 +335,28 @@ impl Memory {
         }
         answer
     }
+
+    /// Single flight, of which one thing was forgotten: everybody has an id of his own.
+    async fn join(&self, mut below: BoxTransport, packet: RequestPacket) -> Answer {
+        let Some(key) = packet.as_single().map(key_of) else { return below.call(packet).await };
+        let flight = self.flights().get(&key).and_then(WeakShared::upgrade);
+        let (again, asked) = (below.clone(), packet.clone());
+        let flight =
+            flight.unwrap_or_else(|| async move { below.call(packet).await.ok() }.boxed().shared());
+        if let Some(flight) = flight.downgrade() {
+            self.flights().insert(key, flight);
+        }
+        match flight.await {
+            Some(answer) => Ok(answer),
+            None => again.oneshot(asked).await,
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_of(request: &SerializedRequest) -> String {
+    format!("{} {}", request.method(), request.params().map_or("", RawValue::get))
 }

@@ -135,12 +135,14 @@ async fn fly<S: Upstream>(
     let (requests, awaited): (Vec<_>, Vec<_>) =
         items.into_iter().map(|item| item.split(inner.state())).unzip();
     let packet = RequestPacket::Batch(requests);
+    let deadline = CallOptions::deadline_of(&packet);
     let mut members = match Questions::new(&packet, false) {
         Ok(questions) => Members::new(questions),
         Err(error) => return Arc::new(failed(awaited.len(), error)),
     };
     let below = note::capture(inner.call(packet));
-    let (answer, notes) = inner.state().with_own_questions(topics.into_iter(), &inner, below).await;
+    let own = inner.state().with_own_questions(topics.into_iter(), &inner, deadline, below);
+    let (answer, notes) = own.await;
     let all: Vec<_> = (0..members.len()).collect();
     members.absorb(&all, answer, &notes, None);
     let notes: Vec<_> = members.iter().map(|member| member.note().clone()).collect();

@@ -148,6 +148,14 @@ impl Heads {
         self.board().confirmed.map(|at| at.elapsed())
     }
 
+    /// How long ago an endpoint that has the served head last told which block is its newest. One
+    /// that only shows a block that was asked for by its number may have many more.
+    pub fn latest_age(&self) -> Option<Duration> {
+        let board = self.board();
+        let has_it = board.views.iter().filter(|view| view.head() >= board.served);
+        has_it.filter_map(|view| view.told).max().map(|at| at.elapsed())
+    }
+
     /// How long a block takes: [given](Self::with_block_time), learnt, or 12 seconds.
     pub fn block_time(&self) -> Duration {
         self.board().pace.block_time()

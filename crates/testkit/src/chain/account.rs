@@ -16,7 +16,7 @@ pub(crate) struct Account {
 }
 
 /// The accounts that a transaction has touched, each with its states by block.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Accounts {
     histories: HashMap<Address, Vec<(u64, Account)>>,
 }

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Everything about a chain that changes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     blocks: Vec<Arc<SealedBlock>>,
     numbers: HashMap<B256, u64>,

@@ -79,9 +79,14 @@ impl SimChain {
 
     /// A chain with settings of your own.
     pub fn start(spec: ChainSpec) -> Self {
-        let ledger = RwLock::new(Ledger::new(&spec));
+        let ledger = Ledger::new(&spec);
+        Self::of(spec, ledger)
+    }
+
+    fn of(spec: ChainSpec, ledger: Ledger) -> Self {
         let (changes, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { spec, ledger, changes, nodes: AtomicU64::new(0) }) }
+        let (ledger, nodes) = (RwLock::new(ledger), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { spec, ledger, changes, nodes }) }
     }
 
     /// A chain with a new seed each time, which is printed; set `ALCLAD_SEED` to run one again.
@@ -100,6 +105,13 @@ impl SimChain {
         let twin = Self::start(ChainSpec { seed, chain_id, ..self.shared.spec.clone() });
         twin.mine(self.block_number());
         twin
+    }
+
+    /// A chain of its own that begins as this one is now: what was true before a reorg, for who
+    /// wants to compare.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self::of(self.shared.spec.clone(), self.ledger().clone())
     }
 
     /// The seed from which everything follows.

@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeMap, HashMap};
 
 /// The pool of a chain: by sender, then by nonce.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
     waiting: BTreeMap<Address, BTreeMap<u64, Recovered<TxEnvelope>>>,
     submissions: HashMap<B256, u64>,

@@ -83,6 +83,24 @@ async fn ages_say_when_the_head_was_last_shown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_that_was_asked_for_by_its_number_does_not_make_the_newest_one_younger() {
+    let (heads, [a, b]) = with_block_time(TWO);
+    a.saw(&block(1, 90));
+    assert_eq!((heads.latest(), heads.latest_age()), (Some(90), None));
+    show(&a, 100);
+    advance(SECOND).await;
+    a.saw(&block(1, 100));
+    assert_eq!((heads.age(), heads.latest_age()), (Some(Duration::ZERO), Some(SECOND)));
+    // It tells of an older one.
+    show(&b, 99);
+    a.saw(&block(1, 101));
+    assert_eq!(heads.latest(), Some(99));
+    assert_eq!(heads.latest_age(), Some(Duration::ZERO));
+    b.saw(&block(1, 101));
+    assert_eq!((heads.latest(), heads.latest_age()), (Some(101), Some(Duration::ZERO)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_clone_of_a_lookout_takes_its_place_away() {
     let (heads, [a, b]) = with_block_time(TWO);
     show(&a, 100);
