@@ -1,8 +1,12 @@
-//! What the benchmarks share: a transport that answers at once, and one call through a stack.
+//! What the benchmarks share: a transport that answers at once, one call through a stack, and the
+//! stacks.
+
+mod stacks;
+pub use stacks::{STACKS, Stack, balance, cached, numbered, rate_limit};
 
 use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder, core::names};
 use alloy::rpc::json_rpc::{
-    Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
+    RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
 use alloy::transports::{
     BoxTransport, IntoBoxTransport, TransportError, TransportFut, layers::FallbackService,
@@ -131,9 +135,7 @@ pub fn boxed(transport: impl IntoBoxTransport) -> BoxTransport {
 
 /// A typical small read.
 pub fn request() -> RequestPacket {
-    let params = ["0x0000000000000000000000000000000000000001", "0x10"];
-    let request = Request::new("eth_getBalance", Id::Number(1), params);
-    RequestPacket::Single(request.serialize().expect("strings are JSON"))
+    numbered(0)
 }
 
 /// One call, as alloy's client makes it: clone the transport, make it ready, call it.

@@ -2,11 +2,9 @@
 
 use crate::{
     command::{cargo, command, run},
-    features, rules, test,
-    workspace::{on_path, tools},
+    features, install, rules, test,
 };
 use anyhow::{Context, Result};
-use std::path::PathBuf;
 #[expect(
     clippy::disallowed_types,
     reason = "there is no other clock in a program without tokio"
@@ -68,19 +66,8 @@ fn documentation() -> Result<()> {
 /// `advisories` is not among these checks: it needs the network for its database, and finds
 /// things that no change here has caused. It is for a job of its own.
 fn dependencies() -> Result<()> {
-    let deny = cargo_deny()?;
+    let deny = install::tool("cargo-deny", DENY)?;
     // Of the duplicates in alloy's tree, who needs them would fill thousands of lines.
     let checks = "check --hide-inclusion-graph bans licenses sources";
     run(&mut command(deny, checks.split(' ')))
-}
-
-fn cargo_deny() -> Result<PathBuf> {
-    let built = tools().join("bin/cargo-deny");
-    if let Some(deny) = on_path("cargo-deny").or_else(|| built.is_file().then(|| built.clone())) {
-        return Ok(deny);
-    }
-    // Not optimised it is built in a third of the time, and runs for a second.
-    let mut install = cargo(["install", "--locked", "--debug", "--version", DENY, "cargo-deny"]);
-    run(install.arg("--root").arg(tools()))?;
-    Ok(built)
 }

@@ -1,9 +1,12 @@
 //! The chores of this repository, and where their tools are.
 
 pub mod anvil;
+pub mod bench;
 pub mod ci;
 mod command;
 mod features;
+pub mod fuzz;
+mod install;
 mod rules;
 pub mod simulate;
 pub mod test;

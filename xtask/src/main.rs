@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::{ci, simulate, test};
+use xtask::{bench, ci, fuzz, simulate, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of this repository")]
@@ -23,6 +23,10 @@ enum Chore {
     Ci,
     /// Run whole stacks over simulated nodes, everything drawn from a seed
     Simulate(simulate::Seeds),
+    /// Feed what reads foreign bytes with whatever breaks it, for minutes
+    Fuzz(fuzz::Targets),
+    /// Measure each layer beside alloy's own
+    Bench,
 }
 
 fn main() -> ExitCode {
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         Chore::Test { cargo } => test::run_all(&cargo),
         Chore::Ci => ci::run_all(),
         Chore::Simulate(seeds) => simulate::run_seeds(seeds),
+        Chore::Bench => bench::run_layers(),
+        Chore::Fuzz(targets) => fuzz::run_targets(targets),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

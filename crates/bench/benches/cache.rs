@@ -1,17 +1,13 @@
 //! What a hit and a miss of the block cache cost, beside alloy's provider `CacheLayer` and beside
 //! a bare `moka` look-up: medians over rounds, all in one run.
 
-use alclad::{
-    BlockCacheLayer, EndpointId,
-    core::{Heads, Lookout, Sighting},
-};
-use alclad_bench::{Instant, boxed, call, runtime};
+use alclad_bench::{Instant, balance, boxed, cached, call, numbered, runtime};
 use alloy::{
     primitives::Address,
     providers::{Provider, ProviderBuilder, layers::CacheLayer},
     rpc::{
         client::RpcClient,
-        json_rpc::{Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload},
+        json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload},
     },
     transports::{BoxTransport, TransportError, TransportFut},
 };
@@ -25,7 +21,7 @@ use std::{
     task::{Context, Poll},
     thread,
 };
-use tower::{Layer, Service};
+use tower::Service;
 
 const ROUNDS: usize = 21;
 const CALLS: u32 = 20_000;
@@ -44,18 +40,18 @@ fn main() {
         median(size, |_| drop(black_box((answer.copy(), answer.copy()))))
     });
     row("no cache", &|size| {
-        let (bare, packets) = (boxed(Instant::of_size(size)), packets(plain));
+        let (bare, packets) = (boxed(Instant::of_size(size)), packets(numbered));
         median(size, |turn| drop(call(&bare, packets[turn as usize % packets.len()].clone())))
     });
     row("bare moka, hit", &|size| hit(boxed(Moka::over(Instant::of_size(size)))));
-    row("alclad, hit", &|size| hit(cached(size).0));
+    row("alclad, hit", &|size| hit(cached(size)));
     row("alclad, hit in another spelling", &|size| {
-        let (cached, _lookout) = cached(size);
+        let cached = cached(size);
         let packets = packets(spelt);
         median(size, |turn| drop(call(&cached, packets[turn as usize % packets.len()].clone())))
     });
     row("bare moka, miss", &|size| miss(boxed(Moka::over(Instant::of_size(size))), size));
-    row("alclad, miss", &|size| miss(cached(size).0, size));
+    row("alclad, miss", &|size| miss(cached(size), size));
     println!("{table}");
     alloy();
     two_threads();
@@ -79,7 +75,7 @@ fn median(size: usize, mut act: impl FnMut(u64)) -> f64 {
 }
 
 fn hit(transport: BoxTransport) -> f64 {
-    let packet = plain(0);
+    let packet = numbered(0);
     median(0, |_| drop(call(&transport, packet.clone())))
 }
 
@@ -87,7 +83,7 @@ fn hit(transport: BoxTransport) -> f64 {
 fn miss(transport: BoxTransport, size: usize) -> f64 {
     let calls = if size > 100_000 { CALLS / 40 } else { CALLS };
     let count = ROUNDS as u64 * u64::from(calls);
-    let packets: Vec<_> = (0..count).map(plain).collect();
+    let packets: Vec<_> = (0..count).map(numbered).collect();
     let mut packets = packets.into_iter();
     median(size, |_| drop(call(&transport, packets.next().expect("enough"))))
 }
@@ -95,11 +91,6 @@ fn miss(transport: BoxTransport, size: usize) -> f64 {
 /// Some thousand, made beforehand.
 fn packets(of: fn(u64) -> RequestPacket) -> Vec<RequestPacket> {
     (0..4096).map(of).collect()
-}
-
-/// A request of this turn: each is another one.
-fn plain(turn: u64) -> RequestPacket {
-    request(format!("0x{:040x}", turn + 1), "0x10")
 }
 
 /// The same request, spelt in another way each time.
@@ -110,23 +101,7 @@ fn spelt(turn: u64) -> RequestPacket {
         _ => c,
     };
     let digits: String = address[2..].chars().enumerate().map(spell).collect();
-    request(format!("0x{digits}"), "0x010")
-}
-
-fn request(address: String, block: &str) -> RequestPacket {
-    let request = Request::new("eth_getBalance", Id::Number(1), [address.as_str(), block]);
-    RequestPacket::Single(request.serialize().expect("strings are JSON"))
-}
-
-/// The block cache, on a chain on which much is final.
-fn cached(size: usize) -> (BoxTransport, Lookout) {
-    let heads = Heads::new();
-    let lookout = heads.enrol(EndpointId::from("a"));
-    let mut sighting = Sighting::block_number(1_000);
-    sighting.finalized = Some(900);
-    lookout.saw(&sighting);
-    let layer = BlockCacheLayer::new().with_max_bytes(1 << 30).with_chain_id(1).with_heads(heads);
-    (boxed(layer.layer(Instant::of_size(size))), lookout)
+    balance(&format!("0x{digits}"), "0x010")
 }
 
 /// Alloy's provider, whose answers are decoded.
@@ -149,15 +124,15 @@ fn alloy() {
 
 fn two_threads() {
     let stacks =
-        [("bare moka", boxed(Moka::over(Instant::of_size(2_000)))), ("alclad", cached(2_000).0)];
+        [("bare moka", boxed(Moka::over(Instant::of_size(2_000)))), ("alclad", cached(2_000))];
     for (name, transport) in stacks {
-        drop(call(&transport, plain(0)));
+        drop(call(&transport, numbered(0)));
         let once = |threads: u32| {
             let begun = tokio::time::Instant::now();
             thread::scope(|scope| {
                 for _ in 0..threads {
                     scope.spawn(|| {
-                        let (_runtime, packet) = (runtime(), plain(0));
+                        let (_runtime, packet) = (runtime(), numbered(0));
                         for _ in 0..10 * CALLS {
                             drop(call(&transport, packet.clone()));
                         }

@@ -1,0 +1,4 @@
+//! [`alclad_fuzz::packets`] for libFuzzer.
+#![cfg_attr(fuzzing, no_main)]
+
+alclad_fuzz::target!(packets);
