@@ -30,6 +30,13 @@ pub struct EndpointSnapshot {
     pub hedges: u64,
     /// How often it said that it was asked too much.
     pub throttles: u64,
+    /// How many of its answers speak against it: a revert does not.
+    pub errors: u64,
+    /// Its failures without a success between them.
+    pub strikes: u32,
+    /// How long ago it failed last.
+    #[serde(rename = "failed_ms", serialize_with = "as_milliseconds")]
+    pub failed: Option<Duration>,
     /// How many answers ended in which fault, by [`Fault::name`].
     pub faults: BTreeMap<&'static str, u64>,
     /// How long its good answers take: a moving average that follows peaks at once.
@@ -43,6 +50,9 @@ pub struct EndpointSnapshot {
     pub p99: Option<Duration>,
     /// The newest block that it has shown.
     pub head: Option<u64>,
+    /// How long ago it showed what it has.
+    #[serde(rename = "seen_ms", serialize_with = "as_milliseconds")]
+    pub seen: Option<Duration>,
     /// How many blocks it was behind the others when it showed its head last.
     pub lag: u64,
     /// Whether that is too many for what needs the head.
