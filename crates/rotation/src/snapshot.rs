@@ -1,7 +1,7 @@
 use crate::Role;
 use alclad_core::{EndpointId, Fault};
 use serde::{Serialize, Serializer};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What a rotation knows about one endpoint.
 ///
@@ -12,6 +12,10 @@ pub struct EndpointSnapshot {
     /// Its name.
     #[serde(serialize_with = "as_text")]
     pub id: EndpointId,
+    /// Of an HTTP endpoint that was given by its URL, the scheme and the host: all of the URL that
+    /// may be shown.
+    #[serde(serialize_with = "origin")]
+    pub origin: Option<Arc<str>>,
     /// Its tier: lower ones are asked first.
     pub tier: u8,
     /// What it is asked.
@@ -97,6 +101,10 @@ pub enum EndpointState {
 
 pub(crate) fn as_text<S: Serializer>(id: &EndpointId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn origin<S: Serializer>(origin: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    origin.as_deref().serialize(serializer)
 }
 
 pub(crate) fn as_milliseconds<S: Serializer>(

@@ -2,10 +2,17 @@
 
 use crate::{
     Gateway,
-    config::{Upstream, http_url, without_values},
-    providers::{ago, circuit, detailed, is_healthy, mean_latency},
+    config::{Upstream, one, without_values},
+    public::{ago, circuit, is_healthy, latency, provider, time},
 };
-use alclad::{EndpointId, block_cache::Statistics, rotation::EndpointSnapshot};
+use alclad::{
+    Role,
+    block_cache::Statistics,
+    rotation::{
+        EndpointSnapshot,
+        EndpointState::{Open, Parked},
+    },
+};
 use alloy_primitives::{B256, keccak256};
 use axum::{
     Json, Router,
@@ -19,29 +26,16 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::SystemTime};
 use subtle::ConstantTimeEq;
 
-type Answer = Result<Response, Response>;
 type Shared = State<Arc<Gateway>>;
+type Answer = Result<Response, Response>;
 
-/// All routes, behind the password.
-pub fn router(gateway: Arc<Gateway>, password: &str) -> Router {
-    let expected =
-        keccak256(format!("Basic {}", BASE64_STANDARD.encode(format!("admin:{password}"))));
-    let guard =
-        from_fn_with_state(expected, async |State(expected): State<B256>, request: Request, next: Next| {
-            let given = request.headers().get(header::AUTHORIZATION);
-            let given = keccak256(given.map_or(&b""[..], |given| given.as_bytes()));
-            match bool::from(given.as_slice().ct_eq(expected.as_slice())) {
-                true => next.run(request).await,
-                false => {
-                    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"alclad-gateway\"")];
-                    let refusal = refusal(StatusCode::UNAUTHORIZED, "Authentication required");
-                    (challenge, refusal).into_response()
-                }
-            }
-        });
+pub(crate) fn router(gateway: Arc<Gateway>, password: &str) -> Router {
+    let credentials = BASE64_STANDARD.encode(format!("admin:{password}"));
+    // Hashes are of one length, so that nothing is told by how long they take to compare.
+    let expected = keccak256(format!("Basic {credentials}"));
     Router::new()
         .route("/admin/providers", get(list).post(add))
         .route("/admin/providers/{id}", get(show).patch(update).delete(remove))
@@ -50,58 +44,93 @@ pub fn router(gateway: Arc<Gateway>, password: &str) -> Router {
         .route("/admin/cache/stats", get(cache))
         .route("/admin/cache", delete(clear))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "Not found"))
-        .layer(guard)
+        .layer(from_fn_with_state(expected, authenticate))
         .with_state(gateway)
+}
+
+async fn authenticate(State(expected): State<B256>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = keccak256(given.map_or(&[][..], |given| given.as_bytes()));
+    if given.ct_eq(expected.as_slice()).into() {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"gateway\"")];
+    (challenge, refusal(StatusCode::UNAUTHORIZED, "Authentication required")).into_response()
 }
 
 fn refusal(status: StatusCode, problem: impl ToString) -> Response {
     (status, Json(json!({ "error": problem.to_string() }))).into_response()
 }
 
-fn success(message: &str, key: &str, value: Value) -> Response {
-    Json(json!({ "success": true, "message": message, key: value })).into_response()
+fn bad_request(problem: impl ToString) -> Response {
+    refusal(StatusCode::BAD_REQUEST, problem)
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response> {
     serde_json::from_slice(body).map_err(|bad| bad_request(without_values(&bad.to_string())))
 }
 
-fn bad_request(problem: impl ToString) -> Response {
-    refusal(StatusCode::BAD_REQUEST, problem)
+fn done(message: &str, key: &str, value: Value) -> Answer {
+    Ok(Json(json!({ "success": true, "message": message, key: value })).into_response())
 }
 
 impl Gateway {
     fn find(&self, id: &str) -> Result<EndpointSnapshot, Response> {
-        let mut all = self.stack.load().rotation.snapshot().into_iter();
-        all.find(|endpoint| endpoint.id.as_str() == id).ok_or_else(|| {
+        let all = self.stack.load().rotation.snapshot();
+        all.into_iter().find(|endpoint| endpoint.id.as_str() == id).ok_or_else(|| {
             let told = json!({ "error": "Provider not found", "providerId": id });
             (StatusCode::NOT_FOUND, Json(told)).into_response()
         })
     }
+
+    /// On, whatever it failed with before; or off.
+    fn switch(&self, id: &str, on: bool) -> Result<EndpointSnapshot, Response> {
+        let (endpoint, stack) = (self.find(id)?.id, self.stack.load());
+        match on {
+            true => stack.rotation.enable(&endpoint) && stack.rotation.close(&endpoint),
+            false => stack.rotation.disable(&endpoint),
+        };
+        self.find(id)
+    }
+}
+
+/// What nobody else may know.
+fn detailed(endpoint: &EndpointSnapshot) -> Value {
+    let ended = endpoint.requests.saturating_sub(endpoint.in_flight).max(1);
+    let next = match endpoint.state {
+        Open { left, .. } | Parked { left, .. } => Some(time(SystemTime::now() + left)),
+        _ => None,
+    };
+    let mut told = provider(endpoint);
+    told["successRate"] = json!(1.0 - (endpoint.errors as f64 / ended as f64).min(1.0));
+    told["circuitBreakerStats"] = json!({
+        "failures": endpoint.strikes,
+        "lastFailureTime": endpoint.failed.map(ago),
+        "nextRetryTime": next,
+    });
+    told
 }
 
 async fn list(State(gateway): Shared) -> Json<Value> {
-    let stack = gateway.stack.load();
-    let all = stack.rotation.snapshot();
+    let all = gateway.stack.load().rotation.snapshot();
     let sum = |of: fn(&EndpointSnapshot) -> u64| all.iter().map(of).sum::<u64>();
+    let (requests, time) = (sum(|one| one.requests), sum(|one| latency(one) * one.requests));
     Json(json!({
-        "providers": all.iter().map(|one| detailed(&stack, one)).collect::<Vec<_>>(),
+        "providers": Vec::from_iter(all.iter().map(detailed)),
         "summary": {
             "totalProviders": all.len(),
             "healthyProviders": sum(|one| is_healthy(one).into()),
-            "totalRequests": sum(|one| one.requests),
+            "totalRequests": requests,
             "totalErrors": sum(|one| one.errors),
-            "avgLatencyMs": mean_latency(&all),
+            "avgLatencyMs": time / requests.max(1),
         },
     }))
 }
 
 async fn show(State(gateway): Shared, Path(id): Path<String>) -> Answer {
     let endpoint = gateway.find(&id)?;
-    let stack = gateway.stack.load();
-    let mut told = detailed(&stack, &endpoint);
-    let recent = stack.report.recent_calls(&endpoint.id);
-    let recent = recent.iter().map(|call| {
+    let calls = gateway.stack.load().report.recent_calls(&endpoint.id);
+    let recent = calls.iter().map(|call| {
         json!({
             "method": call.method,
             "latencyMs": call.took.as_millis() as u64,
@@ -109,6 +138,7 @@ async fn show(State(gateway): Shared, Path(id): Path<String>) -> Answer {
             "timestamp": ago(call.age),
         })
     });
+    let mut told = detailed(&endpoint);
     told["recentRequests"] = recent.collect();
     Ok(Json(told).into_response())
 }
@@ -122,24 +152,26 @@ struct Addition {
 }
 
 async fn add(State(gateway): Shared, body: Bytes) -> Answer {
-    let Addition { id, url, weight, priority } = read(&body)?;
-    let tier = u8::try_from(priority.map_or(0, |priority| priority.get() - 1));
-    let mut upstream = Upstream::new(id, http_url(&url).map_err(bad_request)?);
-    upstream.tier = tier.map_err(|_| bad_request("priority is at most 256"))?;
-    upstream.weight = weight.unwrap_or(upstream.weight);
-    if upstream.id.is_empty() || !gateway.stack.load().add(&upstream) {
+    let addition: Addition = read(&body)?;
+    let tier = addition.priority.map_or(0, |priority| priority.get() - 1);
+    let upstream = Upstream {
+        url: addition.url.parse().map_err(bad_request)?,
+        id: addition.id,
+        tier: tier.try_into().map_err(|_| bad_request("priority is more than 256"))?,
+        weight: addition.weight.unwrap_or(one()),
+        role: Role::default(),
+        limit: None,
+    };
+    if !gateway.stack.load().add(&upstream) {
         return Err(bad_request("Provider with this ID already exists"));
     }
+    let added = gateway.find(&upstream.id)?;
     let provider = json!({
-        "id": upstream.id,
-        "url": upstream.masked_url(),
-        "healthy": false,
-        "weight": upstream.weight,
-        "requestCount": 0,
-        "errorCount": 0,
+        "id": upstream.id, "url": added.origin.as_deref(), "healthy": false,
+        "weight": added.weight, "requestCount": 0, "errorCount": 0,
     });
-    let added = success("Provider added successfully", "provider", provider);
-    Ok((StatusCode::CREATED, added).into_response())
+    let told = done("Provider added successfully", "provider", provider)?;
+    Ok((StatusCode::CREATED, told).into_response())
 }
 
 #[derive(Deserialize)]
@@ -150,64 +182,50 @@ struct Update {
 }
 
 async fn update(State(gateway): Shared, Path(id): Path<String>, body: Bytes) -> Answer {
-    let (endpoint, update) = (gateway.find(&id)?.id, read::<Update>(&body)?);
+    let (endpoint, update) = (gateway.find(&id)?, read::<Update>(&body)?);
     if let Some(weight) = update.weight {
-        gateway.stack.load().rotation.set_weight(&endpoint, weight.get());
+        gateway.stack.load().rotation.set_weight(&endpoint.id, weight.get());
     }
-    if let Some(healthy) = update.healthy {
-        gateway.switch(&endpoint, healthy);
-    }
-    let endpoint = gateway.find(&id)?;
+    let endpoint = match update.healthy {
+        Some(healthy) => gateway.switch(&id, healthy)?,
+        None => gateway.find(&id)?,
+    };
     let (weight, healthy) = (endpoint.weight, is_healthy(&endpoint));
     let provider = json!({ "id": id, "weight": weight, "healthy": healthy });
-    Ok(success("Provider updated successfully", "provider", provider))
+    done("Provider updated successfully", "provider", provider)
 }
 
 async fn remove(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    gateway.stack.load().remove(&gateway.find(&id)?.id);
-    Ok(success("Provider removed successfully", "providerId", json!(id)))
+    gateway.stack.load().rotation.remove(&gateway.find(&id)?.id);
+    done("Provider removed successfully", "providerId", json!(id))
 }
 
 async fn enable(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    gateway.switch(&gateway.find(&id)?.id, true);
-    gateway.switched(&id, "Provider enabled successfully")
+    switched("Provider enabled successfully", &gateway.switch(&id, true)?)
 }
 
 async fn disable(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    gateway.switch(&gateway.find(&id)?.id, false);
-    gateway.switched(&id, "Provider disabled successfully")
+    switched("Provider disabled successfully", &gateway.switch(&id, false)?)
 }
 
-impl Gateway {
-    /// On, whatever it failed with before; or off.
-    fn switch(&self, endpoint: &EndpointId, on: bool) {
-        let stack = self.stack.load();
-        match on {
-            true => stack.rotation.enable(endpoint) && stack.rotation.close(endpoint),
-            false => stack.rotation.disable(endpoint),
-        };
-    }
-
-    fn switched(&self, id: &str, message: &str) -> Answer {
-        let endpoint = self.find(id)?;
-        let (healthy, state) = (is_healthy(&endpoint), circuit(&endpoint));
-        let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });
-        Ok(success(message, "provider", provider))
-    }
+fn switched(message: &str, endpoint: &EndpointSnapshot) -> Answer {
+    let (healthy, state) = (is_healthy(endpoint), circuit(endpoint));
+    let id = endpoint.id.as_str();
+    let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });
+    done(message, "provider", provider)
 }
 
 async fn cache(State(gateway): Shared) -> Json<Value> {
     let Statistics { total, bytes, entries, .. } = gateway.store.statistics();
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let (hits, misses) = (total.hits + total.joined, total.misses);
-    let share = |part: u64| part as f64 / (hits + misses).max(1) as f64;
+    let asked = total.hits + total.joined + total.misses;
     Json(json!({
         "connected": true,
         "totalKeys": entries,
-        "hitRate": share(hits),
-        "missRate": share(misses),
-        "hits": hits,
-        "misses": misses,
+        "hitRate": total.hit_rate(),
+        "missRate": total.misses as f64 / asked.max(1) as f64,
+        "hits": total.hits + total.joined,
+        "misses": total.misses,
         "memoryUsage": { "used": megabytes(bytes), "peak": megabytes(bytes) },
         "keysByMethod": {},
         "ttlDistribution": {},
@@ -215,26 +233,26 @@ async fn cache(State(gateway): Shared) -> Json<Value> {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "scope", rename_all = "lowercase")]
+#[serde(tag = "scope", rename_all = "lowercase", rename_all_fields = "camelCase")]
 enum Scope {
     All,
-    Provider {
-        #[serde(rename = "providerId")]
-        id: String,
-    },
-    Pattern {
-        pattern: String,
-    },
+    Provider { provider_id: String },
+    Pattern { pattern: String },
 }
 
 async fn clear(State(gateway): Shared, body: Bytes) -> Answer {
     let (scope, deleted) = match read(&body)? {
         Scope::All => ("all", gateway.store.clear()),
-        Scope::Provider { id } => ("provider", gateway.store.clear_endpoint(&id.as_str().into())),
+        Scope::Provider { provider_id: id } => {
+            ("provider", gateway.store.clear_endpoint(&id.as_str().into()))
+        }
         Scope::Pattern { pattern } => ("pattern", gateway.store.clear_methods(&pattern)),
     };
-    let mut told = json!({ "success": true, "message": "Cache cleared successfully" });
-    told["keysDeleted"] = json!(deleted);
-    told["scope"] = json!(scope);
-    Ok(Json(told).into_response())
+    Ok(Json(json!({
+        "success": true,
+        "message": "Cache cleared successfully",
+        "keysDeleted": deleted,
+        "scope": scope,
+    }))
+    .into_response())
 }

@@ -1,7 +1,8 @@
-//! What `gateway.toml` may say. Errors name the line, and repeat no value: it may be a key.
+//! `gateway.toml`, of which the README is the reference. An error names the line and repeats no
+//! value, which may be a key.
 
-use alclad::{RateLimitLayer, Role, rate_limit::CostTable};
-use anyhow::{Context, Result, anyhow, bail};
+use alclad::{Endpoint, HttpTransport, RateLimitLayer, Role, rate_limit::CostTable};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -12,132 +13,116 @@ use std::{
     str::FromStr,
 };
 use toml::Spanned;
-use url::Url;
 
-/// All of it.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// What a gateway is told.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The chain that every endpoint has to serve; by default that of the first that answers.
-    pub chain_id: Option<u64>,
-    /// Where clients come in.
-    pub server: Server,
-    /// Which endpoint is asked.
-    pub routing: Routing,
-    /// What is kept.
-    pub cache: Cache,
+    #[serde(deserialize_with = "expanded")]
+    pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "expanded")]
+    pub(crate) admin_listen: SocketAddr,
+    #[serde(deserialize_with = "expanded")]
+    pub(crate) cors_origin: String,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_batch: usize,
+    pub(crate) max_depth: usize,
+    pub(crate) read_timeout_ms: u64,
+    pub(crate) drain_ms: u64,
+    pub(crate) chain_id: Option<u64>,
+    pub(crate) block_time_ms: Option<u64>,
+    pub(crate) strategy: Strategy,
+    pub(crate) attempts: u32,
+    pub(crate) timeout_ms: u64,
+    pub(crate) method_timeouts_ms: BTreeMap<String, u64>,
+    pub(crate) hedging: bool,
+    pub(crate) cache_bytes: u64,
+    pub(crate) pin_latest_ms: Option<u64>,
     #[serde(rename = "endpoint")]
     endpoints: Vec<Spanned<Upstream>>,
 }
 
-/// Where clients come in, and what they may ask for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Server {
-    /// The public port.
-    #[serde(deserialize_with = "expanded")]
-    pub listen: SocketAddr,
-    /// The admin port.
-    #[serde(deserialize_with = "expanded")]
-    pub admin_listen: SocketAddr,
-    /// The origin that browsers may call from; `*` is any.
-    #[serde(deserialize_with = "expanded")]
-    pub cors_origin: String,
-    /// The largest body.
-    pub max_body_bytes: usize,
-    /// The largest batch.
-    pub max_batch: usize,
-    /// How deep a body may be nested.
-    pub max_depth: usize,
-    /// How long a client may take for the headers of a request, or its body; a connection rests no
-    /// longer either.
-    pub read_timeout_ms: u64,
-    /// How long calls may take to end when the gateway stops.
-    pub drain_ms: u64,
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            admin_listen: ([127, 0, 0, 1], 8081).into(),
+            cors_origin: env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into()),
+            max_body_bytes: 5 << 20,
+            max_batch: 1000,
+            max_depth: 64,
+            read_timeout_ms: 30_000,
+            drain_ms: 10_000,
+            chain_id: None,
+            block_time_ms: None,
+            strategy: Strategy::LeastLatency,
+            attempts: 5,
+            timeout_ms: 10_000,
+            method_timeouts_ms: BTreeMap::new(),
+            hedging: true,
+            cache_bytes: 64 << 20,
+            pin_latest_ms: None,
+            endpoints: Vec::new(),
+        }
+    }
 }
 
-/// Which endpoint is asked, and how often.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Routing {
-    /// Which one of a tier.
-    pub strategy: Strategy,
-    /// How often a call is asked in all.
-    pub attempts: u32,
-    /// How long one attempt may take.
-    pub timeout_ms: u64,
-    /// How long one attempt of these methods may take.
-    pub method_timeouts_ms: BTreeMap<String, u64>,
-    /// Whether a second endpoint is asked when the first is late.
-    pub hedging: bool,
-    /// The time between two blocks; by default it is learnt.
-    pub block_time_ms: Option<u64>,
-}
-
-/// How an endpoint is chosen within a tier.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// The least latency times calls in flight.
+pub(crate) enum Strategy {
     LeastLatency,
-    /// Turns, by weight.
     Weighted,
-    /// The first that is healthy.
     Ordered,
 }
 
-/// What is kept.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cache {
-    /// How much.
-    pub max_bytes: u64,
-    /// If set, `latest` is read as the newest block that was seen at most so long ago.
-    pub pin_latest_ms: Option<u64>,
-}
-
-/// One endpoint.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// Its name in everything that is shown.
+pub(crate) struct Upstream {
     #[serde(deserialize_with = "expanded")]
-    pub id: String,
-    /// Its URL, of which only the host is shown.
-    #[serde(deserialize_with = "expanded_url")]
-    pub url: Url,
-    /// Lower ones are asked first.
+    pub(crate) id: String,
+    #[serde(deserialize_with = "expanded")]
+    pub(crate) url: Secret,
     #[serde(default)]
-    pub tier: u8,
-    /// Its share of the calls.
+    pub(crate) tier: u8,
     #[serde(default = "one")]
-    pub weight: NonZeroU32,
-    /// What it is asked.
+    pub(crate) weight: NonZeroU32,
     #[serde(default)]
-    pub role: Role,
-    /// What it allows us.
-    pub limit: Option<Limit>,
+    pub(crate) role: Role,
+    #[serde(default)]
+    pub(crate) limit: Option<Limit>,
 }
 
-/// What an endpoint allows.
+pub(crate) const fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limit {
+pub(crate) struct Limit {
     per_second: NonZeroU32,
     burst: Option<NonZeroU32>,
-    #[serde(default)]
-    costs: Costs,
+    costs: Option<Costs>,
 }
 
-/// What a request costs.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Costs {
-    #[default]
-    One,
     Alchemy,
     Drpc,
     Infura,
+}
+
+impl Limit {
+    pub(crate) fn layer(self) -> RateLimitLayer {
+        let units = |table| RateLimitLayer::compute_units(self.per_second, table);
+        let layer = match self.costs {
+            None => RateLimitLayer::per_second(self.per_second),
+            Some(Costs::Alchemy) => units(CostTable::alchemy()),
+            Some(Costs::Drpc) => units(CostTable::drpc()),
+            Some(Costs::Infura) => units(CostTable::infura()),
+        };
+        self.burst.into_iter().fold(layer, RateLimitLayer::with_burst)
+    }
 }
 
 impl Config {
@@ -154,101 +139,42 @@ impl Config {
             let line = line(error.span().unwrap_or_default().start);
             anyhow!("line {line}: {}", without_values(error.message()))
         })?;
+        ensure!(!config.endpoints.is_empty(), "there is no [[endpoint]]");
         let mut ids = HashSet::new();
         for endpoint in &config.endpoints {
             let (id, line) = (&endpoint.get_ref().id, line(endpoint.span().start));
-            if !ids.insert(id) {
-                bail!("line {line}: the id `{id}` is taken by an endpoint above");
-            }
+            ensure!(ids.insert(id), "line {line}: an endpoint above has the id `{id}`");
         }
         Ok(config)
     }
 
-    /// The endpoints.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Upstream> {
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Upstream> {
         self.endpoints.iter().map(Spanned::get_ref)
     }
+}
 
-    /// Adds an endpoint.
-    #[must_use]
-    pub fn with_endpoint(mut self, endpoint: Upstream) -> Self {
-        self.endpoints.push(Spanned::new(0..0, endpoint));
-        self
+/// A URL with a key in it.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn endpoint(&self, id: &str) -> Endpoint<HttpTransport> {
+        Endpoint::parse(id, &self.0).expect("it was parsed before")
     }
 }
 
-impl Upstream {
-    /// An endpoint of which nothing else is known.
-    pub fn new(id: impl Into<String>, url: Url) -> Self {
-        Self { id: id.into(), url, tier: 0, weight: one(), role: Role::default(), limit: None }
-    }
+impl FromStr for Secret {
+    type Err = alclad::http::BadUrl;
 
-    /// The URL without its path, its query and its credentials.
-    pub fn masked_url(&self) -> String {
-        let origin = self.url.origin().ascii_serialization();
-        if self.url.path() == "/" { origin } else { origin + "/***" }
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        Endpoint::parse("url", url).map(|_| Self(url.to_owned()))
     }
 }
 
-impl fmt::Debug for Upstream {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("id", &self.id).finish_non_exhaustive()
+        f.write_str("[secret]")
     }
-}
-
-impl Limit {
-    /// The layer that keeps to it.
-    pub fn layer(self) -> RateLimitLayer {
-        let table = match self.costs {
-            Costs::One => None,
-            Costs::Alchemy => Some(CostTable::alchemy()),
-            Costs::Drpc => Some(CostTable::drpc()),
-            Costs::Infura => Some(CostTable::infura()),
-        };
-        let layer = match table {
-            None => RateLimitLayer::per_second(self.per_second),
-            Some(table) => RateLimitLayer::compute_units(self.per_second, table),
-        };
-        self.burst.into_iter().fold(layer, RateLimitLayer::with_burst)
-    }
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: ([127, 0, 0, 1], 8080).into(),
-            admin_listen: ([127, 0, 0, 1], 8081).into(),
-            cors_origin: env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into()),
-            max_body_bytes: 5 << 20,
-            max_batch: 1000,
-            max_depth: 64,
-            read_timeout_ms: 30_000,
-            drain_ms: 10_000,
-        }
-    }
-}
-
-impl Default for Routing {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::LeastLatency,
-            attempts: 5,
-            timeout_ms: 10_000,
-            method_timeouts_ms: BTreeMap::new(),
-            hedging: true,
-            block_time_ms: None,
-        }
-    }
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { max_bytes: 64 << 20, pin_latest_ms: None }
-    }
-}
-
-const fn one() -> NonZeroU32 {
-    NonZeroU32::MIN
 }
 
 /// A text in which `${NAME}` stands for a variable of the environment.
@@ -261,33 +187,17 @@ where
     text.parse().map_err(Error::custom)
 }
 
-fn expanded_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    let text: String = expanded(deserializer)?;
-    http_url(&text).map_err(Error::custom)
-}
-
-/// A URL of HTTP.
-pub fn http_url(text: &str) -> Result<Url> {
-    let url = Url::parse(text)?;
-    let is_http = matches!(url.scheme(), "http" | "https");
-    is_http.then_some(url).context("a URL begins with http:// or https://")
-}
-
 fn expand(text: &str) -> Result<String> {
-    let (mut out, mut rest) = (String::new(), text);
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}').context("`${` without `}`")?;
-        let value = env::var(name).map_err(|_| anyhow!("the variable {name} is not set"))?;
-        out = out + before + &value;
-        rest = after;
-    }
-    Ok(out + rest)
+    let Some((before, after)) = text.split_once("${") else { return Ok(text.to_owned()) };
+    let (name, after) = after.split_once('}').context("`${` without `}`")?;
+    let value = env::var(name).map_err(|_| anyhow!("the variable {name} is not set"))?;
+    Ok(before.to_owned() + &value + &expand(after)?)
 }
 
-/// The parser repeats the text that stands where it wants something else.
-pub fn without_values(message: &str) -> String {
+/// Parsers repeat the text that they found where they wanted something else.
+pub(crate) fn without_values(message: &str) -> String {
     match (message.find("string \""), message.rfind('"')) {
-        (Some(from), Some(to)) => format!("{}a string{}", &message[..from], &message[to + 1..]),
+        (Some(from), Some(to)) => format!("{}a text{}", &message[..from], &message[to + 1..]),
         _ => message.to_owned(),
     }
 }

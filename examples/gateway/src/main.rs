@@ -1,49 +1,77 @@
-//! An Ethereum RPC load balancer made of alclad's layers. See the README.
+//! An Ethereum RPC load balancer made of alclad's layers: see the README.
 
-use alclad_gateway::{Gateway, config::Config, demo};
+use alclad_gateway::{Config, Gateway};
+use alclad_testkit::{ChainSpec, Disruption, Miner, SimChain, SimNode, SimServer};
 use anyhow::Result;
 use clap::Parser;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use tokio::{
     select,
-    signal::unix::{SignalKind, signal},
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
 };
 
-/// An Ethereum RPC load balancer. The admin's password is the variable ADMIN_PASSWORD.
+/// An Ethereum RPC load balancer.
 #[derive(Parser)]
 struct Arguments {
-    /// What to ask and how; without endpoints in it, three simulated nodes.
+    /// Whom to ask, and how; without it, three simulated nodes.
     #[arg(long)]
     config: Option<PathBuf>,
-}
-
-impl Arguments {
-    fn config(&self) -> Result<Config> {
-        self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
-    }
+    /// The password of the user `admin`.
+    #[arg(long, env, hide_env_values = true, default_value = "changeme")]
+    admin_password: String,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let (config, _nodes) = demo::unless_configured(arguments.config()?).await;
-    let (gateway, doors) = Gateway::start(config, std::env::var("ADMIN_PASSWORD").ok()).await?;
+    let nodes = Nodes::start(if arguments.config.is_some() { 0 } else { 3 }).await;
+    let read = || match &arguments.config {
+        Some(path) => Config::load(path),
+        None => Config::parse(&nodes.config()),
+    };
+    let (gateway, doors) = Gateway::start(read()?, &arguments.admin_password).await?;
     tracing::info!("calls at http://{}, admin at http://{}", doors.public, doors.admin);
-    let (mut hangup, mut term) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+    let (mut reload, mut stop) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
     loop {
         select! {
-            _ = hangup.recv() => match arguments.config() {
-                Ok(config) if config.endpoints().next().is_some() => gateway.reload(config),
-                Ok(_) => tracing::error!("not reloaded: there is no endpoint"),
+            _ = reload.recv() => match read() {
+                Ok(config) => gateway.reload(config),
                 Err(error) => tracing::error!("not reloaded: {error:#}"),
             },
-            _ = term.recv() => break,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = stop.recv() => break,
+            _ = ctrl_c() => break,
         }
     }
     tracing::info!("stopping");
     gateway.stop();
     doors.closed().await;
     Ok(())
+}
+
+/// Simulated nodes on loopback, for who has no endpoints yet.
+struct Nodes(Vec<SimServer>, #[expect(dead_code, reason = "it mines until it is dropped")] Miner);
+
+impl Nodes {
+    async fn start(count: u64) -> Self {
+        let chain = SimChain::start(ChainSpec::new(7).with_block_time(Duration::from_secs(2)));
+        chain.mine(200);
+        let mut servers = Vec::new();
+        for index in 1..=count {
+            let node = SimNode::new(&chain);
+            node.set(Disruption::SlowBy(Duration::from_millis(2 * index)));
+            servers.push(node.serve_http().await);
+        }
+        Self(servers, chain.mine_on_schedule())
+    }
+
+    fn config(&self) -> String {
+        let endpoint = |(index, server): (usize, &SimServer)| {
+            format!("[[endpoint]]\nid = \"sim-{index}\"\nurl = \"{}\"\n", server.url())
+        };
+        self.0.iter().enumerate().map(endpoint).collect()
+    }
 }

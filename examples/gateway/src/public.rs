@@ -1,21 +1,24 @@
 //! The public port.
 
-use crate::{
-    Gateway,
-    providers::{circuit, is_healthy, latency, provider, time},
-    rpc,
+use crate::Gateway;
+use alclad::{
+    http::RpcServer,
+    rotation::{
+        EndpointSnapshot,
+        EndpointState::{Closed, HalfOpen},
+    },
 };
 use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header},
+    http::{HeaderValue, Method, Request, StatusCode, header},
     response::{Html, IntoResponse, Response, Sse, sse::Event},
     routing::get,
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::{
@@ -28,21 +31,17 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 type Shared = State<Arc<Gateway>>;
-type Reply = Response<Either<Full<Bytes>, Body>>;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// What the public port answers.
 #[derive(Clone)]
 pub(crate) struct Public {
     gateway: Arc<Gateway>,
     router: Router,
+    /// The origin that browsers may call from.
     origin: HeaderValue,
 }
 
 impl Public {
-    /// Browsers may call from this origin.
-    pub fn new(gateway: Arc<Gateway>, origin: HeaderValue) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, origin: HeaderValue) -> Self {
         let router = Router::new()
             .route("/", get(async || Html(include_str!("page.html"))))
             .route("/events", get(events))
@@ -57,141 +56,155 @@ impl Public {
     }
 
     /// Calls take the short way, past the router.
-    pub async fn answer(self, request: Request<Incoming>) -> Result<Reply, Infallible> {
-        let mut reply = match (request.method(), request.uri().path()) {
+    pub(crate) async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Either<Full<Bytes>, Body>>, Infallible> {
+        let mut response = match (request.method(), request.uri().path()) {
             (&Method::POST, "/") => self.call(request.into_body()).await.map(Either::Left),
             (&Method::OPTIONS, _) => preflight().map(Either::Right),
             _ => self.router.oneshot(request.map(Body::new)).await?.map(Either::Right),
         };
-        reply.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);
-        Ok(reply)
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);
+        Ok(response)
     }
 
     async fn call(&self, body: Incoming) -> Response<Full<Bytes>> {
         let stack = self.gateway.stack.load();
-        let limits = &stack.config.server;
-        let most = limits.max_body_bytes;
-        let whole = Limited::new(body, most).collect();
-        let mut reply = match timeout(Duration::from_millis(limits.read_timeout_ms), whole).await {
-            Ok(Ok(body)) => {
-                let client = stack.client.clone();
-                match rpc::answer(client, limits, &body.to_bytes()).await {
-                    Some(answer) => Response::new(answer.into()),
-                    None => status(StatusCode::NO_CONTENT, Vec::new()),
+        let limits = &stack.config;
+        let server =
+            RpcServer::new().with_max_batch(limits.max_batch).with_max_depth(limits.max_depth);
+        let whole = Limited::new(body, limits.max_body_bytes).collect();
+        let (status, answer) =
+            match timeout(Duration::from_millis(limits.read_timeout_ms), whole).await {
+                Ok(Ok(body)) => match server.answer(stack.client.clone(), &body.to_bytes()).await {
+                    Some(answer) => (StatusCode::OK, answer),
+                    None => (StatusCode::NO_CONTENT, Vec::new()),
+                },
+                Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                    (StatusCode::PAYLOAD_TOO_LARGE, RpcServer::refuse("The body is too large"))
                 }
-            }
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                let problem = format!("Invalid request: a body of more than {most} bytes");
-                status(StatusCode::PAYLOAD_TOO_LARGE, rpc::refusal(problem))
-            }
-            _ => {
-                let problem = "Invalid request: the body did not arrive".to_owned();
-                status(StatusCode::REQUEST_TIMEOUT, rpc::refusal(problem))
-            }
-        };
-        reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
-        reply
+                _ => (StatusCode::REQUEST_TIMEOUT, RpcServer::refuse("The body did not arrive")),
+            };
+        let mut response = Response::new(answer.into());
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
     }
-}
-
-fn status(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response
 }
 
 /// What a browser asks before it calls from another origin.
 fn preflight() -> Response {
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
+    let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    ];
     (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+pub(crate) fn is_healthy(endpoint: &EndpointSnapshot) -> bool {
+    endpoint.enabled && matches!(endpoint.state, Closed)
+}
+
+pub(crate) fn circuit(endpoint: &EndpointSnapshot) -> &'static str {
+    match endpoint.state {
+        Closed if endpoint.enabled => "closed",
+        HalfOpen { .. } if endpoint.enabled => "half-open",
+        _ => "open",
+    }
+}
+
+/// How long its answers take, in milliseconds.
+pub(crate) fn latency(endpoint: &EndpointSnapshot) -> u64 {
+    endpoint.latency.unwrap_or_default().as_secs_f64().mul_add(1000.0, 0.5) as u64
+}
+
+pub(crate) fn ago(age: Duration) -> String {
+    time(SystemTime::now() - age)
+}
+
+/// As RFC 3339 has it.
+pub(crate) fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+pub(crate) fn provider(endpoint: &EndpointSnapshot) -> Value {
+    json!({
+        "id": endpoint.id.as_str(),
+        "url": endpoint.origin.as_deref(),
+        "healthy": is_healthy(endpoint),
+        "weight": endpoint.weight,
+        "requestCount": endpoint.requests,
+        "errorCount": endpoint.errors,
+        "avgLatencyMs": latency(endpoint),
+        "lastHealthCheck": endpoint.seen.map(ago),
+        "circuitBreakerState": circuit(endpoint),
+    })
 }
 
 async fn providers(State(gateway): Shared) -> Json<Value> {
     let stack = gateway.stack.load();
     let all = stack.rotation.snapshot();
     Json(json!({
-        "providers": all.iter().map(|one| provider(&stack, one)).collect::<Vec<_>>(),
+        "providers": Vec::from_iter(all.iter().map(provider)),
         "totalProviders": all.len(),
         "healthyProviders": all.iter().filter(|one| is_healthy(one)).count(),
-        "routingStrategy": stack.config.routing.strategy,
+        "routingStrategy": stack.config.strategy,
     }))
 }
 
 async fn health(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let all = gateway.stack.load().rotation.snapshot();
-    let active = all.iter().filter(|one| is_healthy(one)).count();
-    let (status, word) = verdict(active);
-    let mut told = json!({
-        "status": word,
-        "timestamp": time(SystemTime::now()),
-        "activeProviders": active,
-        "totalProviders": all.len(),
-    });
-    if active == 0 {
-        told["reason"] = json!("No healthy providers available");
-    }
-    (status, Json(told))
+    let (active, total) = (all.iter().filter(|one| is_healthy(one)).count(), all.len());
+    verdict(active, json!({ "activeProviders": active, "totalProviders": total }))
 }
 
 async fn health_detailed(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let all = gateway.stack.load().rotation.snapshot();
-    let active = all.iter().filter(|one| is_healthy(one)).count();
-    let statistics = gateway.store.statistics();
+    let (active, total) = (all.iter().filter(|one| is_healthy(one)).count(), all.len());
+    let cache = gateway.store.statistics();
     let details = all.iter().map(|one| {
-        json!({
-            "id": one.id.as_str(),
-            "healthy": is_healthy(one),
-            "latencyMs": latency(one),
-            "circuitBreakerState": circuit(one),
-        })
+        let (id, healthy, state) = (one.id.as_str(), is_healthy(one), circuit(one));
+        let latency = latency(one);
+        json!({ "id": id, "healthy": healthy, "latencyMs": latency, "circuitBreakerState": state })
     });
-    let (status, word) = verdict(active);
+    let (hit_rate, keys) = (cache.total.hit_rate(), cache.entries);
     let told = json!({
-        "status": word,
-        "timestamp": time(SystemTime::now()),
         "providers": {
-            "total": all.len(),
-            "healthy": active,
-            "unhealthy": all.len() - active,
-            "details": details.collect::<Vec<_>>(),
+            "total": total, "healthy": active, "unhealthy": total - active,
+            "details": Vec::from_iter(details),
         },
-        "cache": {
-            "connected": true,
-            "hitRate": statistics.total.hit_rate(),
-            "keyCount": statistics.entries,
-        },
+        "cache": { "connected": true, "hitRate": hit_rate, "keyCount": keys },
         "uptime": gateway.started.elapsed().as_secs(),
     });
-    (status, Json(told))
+    verdict(active, told)
 }
 
-const fn verdict(active: usize) -> (StatusCode, &'static str) {
-    match active {
-        0 => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
-        _ => (StatusCode::OK, "healthy"),
+fn verdict(active: usize, mut told: Value) -> (StatusCode, Json<Value>) {
+    told["timestamp"] = json!(time(SystemTime::now()));
+    told["status"] = json!(if active > 0 { "healthy" } else { "unhealthy" });
+    if active > 0 {
+        return (StatusCode::OK, Json(told));
     }
+    told["reason"] = json!("No healthy providers available");
+    (StatusCode::SERVICE_UNAVAILABLE, Json(told))
 }
 
-/// Whether calls can be answered: an endpoint has shown its head, and nobody stops the gateway.
+/// Whether an endpoint has shown its head, and nobody stops the gateway.
 async fn is_ready(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let has_head = gateway.stack.load().rotation.heads().latest().is_some();
     let ready = has_head && !gateway.is_stopping();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready })))
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": ready })))
 }
 
-/// What the page shows: the last minutes at once, then a sample every second.
+/// The last minutes at once, then a sample every second.
 async fn events(State(gateway): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let (history, samples) = gateway.status.follow();
-    let history = Event::default().event("history").data(history);
+    let samples = gateway.status.follow();
     let samples = samples.map(|sample| Event::default().event("sample").data(&*sample));
+    let history = Event::default().event("history").data(gateway.status.history());
     let all = stream::once(ready(history)).chain(samples).map(Ok);
     Sse::new(all.take_until(gateway.stopped()))
 }

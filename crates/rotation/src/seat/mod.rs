@@ -38,6 +38,7 @@ pub(crate) struct Seat {
     pub(crate) number: usize,
     pub(crate) tier: u8,
     pub(crate) role: Role,
+    origin: Option<Arc<str>>,
     pub(crate) circuit: Circuit,
     pub(crate) load: Load,
     pub(crate) lookout: Lookout,
@@ -61,12 +62,13 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn new(parts: Parts, number: usize, shared: &Shared) -> Self {
-        let Parts { id, tier, role, weight, target, limiters } = parts;
+        let Parts { id, tier, role, weight, origin, target, limiters } = parts;
         gauges::health(&id, true);
         Self {
             number,
             tier,
             role,
+            origin,
             circuit: Circuit::new(id.clone(), shared.changes.clone()),
             load: Load::new(),
             lookout: shared.freshness.heads.enrol(id.clone()),
@@ -214,6 +216,7 @@ impl Seat {
         let (strikes, failed) = self.circuit.failures();
         EndpointSnapshot {
             id: self.id.clone(),
+            origin: self.origin.clone(),
             tier: self.tier,
             role: self.role,
             weight: self.weight(),
