@@ -66,6 +66,13 @@ pub struct EndpointSnapshot {
     pub unsupported: Vec<String>,
 }
 
+impl EndpointSnapshot {
+    /// Whether it is asked as usual: it is switched on, and its circuit is closed.
+    pub const fn is_healthy(&self) -> bool {
+        self.enabled && matches!(self.state, EndpointState::Closed)
+    }
+}
+
 /// Whether an endpoint is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 use crate::{
     Gateway,
     config::{Upstream, one, without_values},
-    public::{ago, circuit, is_healthy, latency, provider, time},
+    public::{ago, circuit, latency, provider, time},
 };
 use alclad::{
     Role,
@@ -39,11 +39,10 @@ pub(crate) fn router(gateway: Arc<Gateway>, password: &str) -> Router {
     Router::new()
         .route("/admin/providers", get(list).post(add))
         .route("/admin/providers/{id}", get(show).patch(update).delete(remove))
-        .route("/admin/providers/{id}/enable", post(enable))
-        .route("/admin/providers/{id}/disable", post(disable))
+        .route("/admin/providers/{id}/{act}", post(act))
         .route("/admin/cache/stats", get(cache))
         .route("/admin/cache", delete(clear))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "Not found"))
+        .fallback(async || not_found())
         .layer(from_fn_with_state(expected, authenticate))
         .with_state(gateway)
 }
@@ -60,6 +59,10 @@ async fn authenticate(State(expected): State<B256>, request: Request, next: Next
 
 fn refusal(status: StatusCode, problem: impl ToString) -> Response {
     (status, Json(json!({ "error": problem.to_string() }))).into_response()
+}
+
+fn not_found() -> Response {
+    refusal(StatusCode::NOT_FOUND, "Not found")
 }
 
 fn bad_request(problem: impl ToString) -> Response {
@@ -119,7 +122,7 @@ async fn list(State(gateway): Shared) -> Json<Value> {
         "providers": Vec::from_iter(all.iter().map(detailed)),
         "summary": {
             "totalProviders": all.len(),
-            "healthyProviders": sum(|one| is_healthy(one).into()),
+            "healthyProviders": sum(|one| one.is_healthy().into()),
             "totalRequests": requests,
             "totalErrors": sum(|one| one.errors),
             "avgLatencyMs": time / requests.max(1),
@@ -190,7 +193,7 @@ async fn update(State(gateway): Shared, Path(id): Path<String>, body: Bytes) -> 
         Some(healthy) => gateway.switch(&id, healthy)?,
         None => gateway.find(&id)?,
     };
-    let (weight, healthy) = (endpoint.weight, is_healthy(&endpoint));
+    let (weight, healthy) = (endpoint.weight, endpoint.is_healthy());
     let provider = json!({ "id": id, "weight": weight, "healthy": healthy });
     done("Provider updated successfully", "provider", provider)
 }
@@ -200,17 +203,13 @@ async fn remove(State(gateway): Shared, Path(id): Path<String>) -> Answer {
     done("Provider removed successfully", "providerId", json!(id))
 }
 
-async fn enable(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    switched("Provider enabled successfully", &gateway.switch(&id, true)?)
-}
-
-async fn disable(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    switched("Provider disabled successfully", &gateway.switch(&id, false)?)
-}
-
-fn switched(message: &str, endpoint: &EndpointSnapshot) -> Answer {
-    let (healthy, state) = (is_healthy(endpoint), circuit(endpoint));
-    let id = endpoint.id.as_str();
+async fn act(State(gateway): Shared, Path((id, act)): Path<(String, String)>) -> Answer {
+    let (endpoint, message) = match &*act {
+        "enable" => (gateway.switch(&id, true)?, "Provider enabled successfully"),
+        "disable" => (gateway.switch(&id, false)?, "Provider disabled successfully"),
+        _ => return Err(not_found()),
+    };
+    let (healthy, state) = (endpoint.is_healthy(), circuit(&endpoint));
     let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });
     done(message, "provider", provider)
 }

@@ -26,16 +26,13 @@ pub struct Config {
     pub(crate) cors_origin: String,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_batch: usize,
-    pub(crate) max_depth: usize,
     pub(crate) read_timeout_ms: u64,
     pub(crate) drain_ms: u64,
     pub(crate) chain_id: Option<u64>,
-    pub(crate) block_time_ms: Option<u64>,
     pub(crate) strategy: Strategy,
     pub(crate) attempts: u32,
     pub(crate) timeout_ms: u64,
     pub(crate) method_timeouts_ms: BTreeMap<String, u64>,
-    pub(crate) hedging: bool,
     pub(crate) cache_bytes: u64,
     pub(crate) pin_latest_ms: Option<u64>,
     #[serde(rename = "endpoint")]
@@ -50,16 +47,13 @@ impl Default for Config {
             cors_origin: env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into()),
             max_body_bytes: 5 << 20,
             max_batch: 1000,
-            max_depth: 64,
             read_timeout_ms: 30_000,
             drain_ms: 10_000,
             chain_id: None,
-            block_time_ms: None,
             strategy: Strategy::LeastLatency,
             attempts: 5,
             timeout_ms: 10_000,
             method_timeouts_ms: BTreeMap::new(),
-            hedging: true,
             cache_bytes: 64 << 20,
             pin_latest_ms: None,
             endpoints: Vec::new(),
@@ -196,8 +190,12 @@ fn expand(text: &str) -> Result<String> {
 
 /// Parsers repeat the text that they found where they wanted something else.
 pub(crate) fn without_values(message: &str) -> String {
-    match (message.find("string \""), message.rfind('"')) {
-        (Some(from), Some(to)) => format!("{}a text{}", &message[..from], &message[to + 1..]),
-        _ => message.to_owned(),
+    for (from, to) in [("string \"", "\", expected"), ("unknown variant `", "`, expected")] {
+        if let Some((before, rest)) = message.split_once(from)
+            && let Some((_, after)) = rest.rsplit_once(to)
+        {
+            return format!("{before}a text, expected{after}");
+        }
     }
+    message.to_owned()
 }

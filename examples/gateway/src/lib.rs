@@ -2,9 +2,9 @@
 
 mod admin;
 mod config;
+mod page;
 mod public;
 mod stack;
-mod status;
 
 pub use config::Config;
 
@@ -17,19 +17,16 @@ use alloy_json_rpc::{Id, Request, RequestPacket};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use hyper::{Response, body, server::conn::http1, service};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use public::Public;
+use page::Status;
+use public::Port;
 use stack::Stack;
-use status::Status;
 use std::{
-    convert::Infallible,
-    error::Error,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -86,12 +83,12 @@ impl Gateway {
             admin: admin.local_addr()?,
             answering: JoinSet::new(),
         };
-        let clients = Public::new(Arc::clone(&gateway), origin);
-        let clients = service::service_fn(move |request| clients.clone().answer(request));
-        let admins = TowerToHyperService::new(admin::router(Arc::clone(&gateway), password));
-        doors.answering.spawn(serve(public, clients, Arc::clone(&gateway)));
-        doors.answering.spawn(serve(admin, admins, Arc::clone(&gateway)));
-        tokio::spawn(status::watch(Arc::clone(&gateway)));
+        let port = |router, origin| Port { gateway: Arc::clone(&gateway), router, origin };
+        let clients = port(public::router(Arc::clone(&gateway)), Some(origin));
+        let admins = port(admin::router(Arc::clone(&gateway), password), None);
+        doors.answering.spawn(serve(public, clients));
+        doors.answering.spawn(serve(admin, admins));
+        tokio::spawn(page::watch(Arc::clone(&gateway)));
         gateway.look();
         Ok((gateway, doors))
     }
@@ -134,24 +131,16 @@ impl Doors {
 }
 
 /// Answers until the gateway stops, and then ends what has begun.
-async fn serve<S, B>(listener: TcpListener, service: S, gateway: Arc<Gateway>)
-where
-    S: service::Service<hyper::Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
-    B: body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    let (read, drain) = {
-        let config = &gateway.stack.load().config;
-        [config.read_timeout_ms, config.drain_ms].map(Duration::from_millis).into()
-    };
+async fn serve(listener: TcpListener, port: Port) {
+    let config = port.gateway.stack.load().config.clone();
+    let (read, drain) = (config.read_timeout_ms, config.drain_ms);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(read);
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(read));
     let connections = GracefulShutdown::new();
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
-            () = gateway.stopped() => break,
+            () = port.gateway.stopped() => break,
         };
         let Ok((stream, _)) = accepted else {
             // Too many files are open: until some are closed.
@@ -160,11 +149,13 @@ where
         };
         // Answers are written whole.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let port = port.clone();
+        let answer = service_fn(move |request| port.clone().answer(request));
+        let connection = http.serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(connections.watch(connection));
     }
     drop(listener);
-    let _ = timeout(drain, connections.shutdown()).await;
+    let _ = timeout(Duration::from_millis(drain), connections.shutdown()).await;
 }
 
 fn recorder() -> Result<PrometheusHandle> {

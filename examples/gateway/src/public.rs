@@ -1,6 +1,9 @@
 //! The public port.
 
-use crate::Gateway;
+use crate::{
+    Gateway,
+    page::{events, page},
+};
 use alclad::{
     http::RpcServer,
     rotation::{
@@ -13,17 +16,15 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderValue, Method, Request, StatusCode, header},
-    response::{Html, IntoResponse, Response, Sse, sse::Event},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
-    future::ready,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -32,66 +33,70 @@ use tower::ServiceExt;
 
 type Shared = State<Arc<Gateway>>;
 
+/// What is answered on a port.
 #[derive(Clone)]
-pub(crate) struct Public {
-    gateway: Arc<Gateway>,
-    router: Router,
-    /// The origin that browsers may call from.
-    origin: HeaderValue,
+pub(crate) struct Port {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) router: Router,
+    /// On the public port: the origin that browsers may call from.
+    pub(crate) origin: Option<HeaderValue>,
 }
 
-impl Public {
-    pub(crate) fn new(gateway: Arc<Gateway>, origin: HeaderValue) -> Self {
-        let router = Router::new()
-            .route("/", get(async || Html(include_str!("page.html"))))
-            .route("/events", get(events))
-            .route("/providers", get(providers))
-            .route("/health", get(health))
-            .route("/health/detailed", get(health_detailed))
-            .route("/ready", get(is_ready))
-            .route("/metrics", get(async |State(gateway): Shared| gateway.metrics.render()))
-            .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "error": "Not found" }))))
-            .with_state(Arc::clone(&gateway));
-        Self { gateway, router, origin }
-    }
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/events", get(events))
+        .route("/providers", get(providers))
+        .route("/health", get(health))
+        .route("/health/detailed", get(health_detailed))
+        .route("/ready", get(is_ready))
+        .route("/metrics", get(async |State(gateway): Shared| gateway.metrics.render()))
+        .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "error": "Not found" }))))
+        .with_state(gateway)
+}
 
+impl Port {
     /// Calls take the short way, past the router.
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
     ) -> Result<Response<Either<Full<Bytes>, Body>>, Infallible> {
+        let Some(origin) = self.origin else {
+            return Ok(self.router.oneshot(request.map(Body::new)).await?.map(Either::Right));
+        };
         let mut response = match (request.method(), request.uri().path()) {
-            (&Method::POST, "/") => self.call(request.into_body()).await.map(Either::Left),
+            (&Method::POST, "/") => {
+                call(&self.gateway, request.into_body()).await.map(Either::Left)
+            }
             (&Method::OPTIONS, _) => preflight().map(Either::Right),
             _ => self.router.oneshot(request.map(Body::new)).await?.map(Either::Right),
         };
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         Ok(response)
     }
+}
 
-    async fn call(&self, body: Incoming) -> Response<Full<Bytes>> {
-        let stack = self.gateway.stack.load();
-        let limits = &stack.config;
-        let server =
-            RpcServer::new().with_max_batch(limits.max_batch).with_max_depth(limits.max_depth);
-        let whole = Limited::new(body, limits.max_body_bytes).collect();
-        let (status, answer) =
-            match timeout(Duration::from_millis(limits.read_timeout_ms), whole).await {
-                Ok(Ok(body)) => match server.answer(stack.client.clone(), &body.to_bytes()).await {
-                    Some(answer) => (StatusCode::OK, answer),
-                    None => (StatusCode::NO_CONTENT, Vec::new()),
-                },
-                Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, RpcServer::refuse("The body is too large"))
-                }
-                _ => (StatusCode::REQUEST_TIMEOUT, RpcServer::refuse("The body did not arrive")),
-            };
-        let mut response = Response::new(answer.into());
-        *response.status_mut() = status;
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response
-    }
+async fn call(gateway: &Gateway, body: Incoming) -> Response<Full<Bytes>> {
+    let stack = gateway.stack.load();
+    let limits = &stack.config;
+    let server = RpcServer::new().with_max_batch(limits.max_batch);
+    let whole = Limited::new(body, limits.max_body_bytes).collect();
+    let (status, answer) = match timeout(Duration::from_millis(limits.read_timeout_ms), whole).await
+    {
+        Ok(Ok(body)) => match server.answer(stack.client.clone(), &body.to_bytes()).await {
+            Some(answer) => (StatusCode::OK, answer),
+            None => (StatusCode::NO_CONTENT, Vec::new()),
+        },
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            (StatusCode::PAYLOAD_TOO_LARGE, RpcServer::refuse("The body is too large"))
+        }
+        _ => (StatusCode::REQUEST_TIMEOUT, RpcServer::refuse("The body did not arrive")),
+    };
+    let mut response = Response::new(answer.into());
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// What a browser asks before it calls from another origin.
@@ -102,10 +107,6 @@ fn preflight() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
-}
-
-pub(crate) fn is_healthy(endpoint: &EndpointSnapshot) -> bool {
-    endpoint.enabled && matches!(endpoint.state, Closed)
 }
 
 pub(crate) fn circuit(endpoint: &EndpointSnapshot) -> &'static str {
@@ -134,7 +135,7 @@ pub(crate) fn provider(endpoint: &EndpointSnapshot) -> Value {
     json!({
         "id": endpoint.id.as_str(),
         "url": endpoint.origin.as_deref(),
-        "healthy": is_healthy(endpoint),
+        "healthy": endpoint.is_healthy(),
         "weight": endpoint.weight,
         "requestCount": endpoint.requests,
         "errorCount": endpoint.errors,
@@ -150,23 +151,23 @@ async fn providers(State(gateway): Shared) -> Json<Value> {
     Json(json!({
         "providers": Vec::from_iter(all.iter().map(provider)),
         "totalProviders": all.len(),
-        "healthyProviders": all.iter().filter(|one| is_healthy(one)).count(),
+        "healthyProviders": all.iter().filter(|one| one.is_healthy()).count(),
         "routingStrategy": stack.config.strategy,
     }))
 }
 
 async fn health(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let all = gateway.stack.load().rotation.snapshot();
-    let (active, total) = (all.iter().filter(|one| is_healthy(one)).count(), all.len());
+    let (active, total) = (all.iter().filter(|one| one.is_healthy()).count(), all.len());
     verdict(active, json!({ "activeProviders": active, "totalProviders": total }))
 }
 
 async fn health_detailed(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let all = gateway.stack.load().rotation.snapshot();
-    let (active, total) = (all.iter().filter(|one| is_healthy(one)).count(), all.len());
+    let (active, total) = (all.iter().filter(|one| one.is_healthy()).count(), all.len());
     let cache = gateway.store.statistics();
     let details = all.iter().map(|one| {
-        let (id, healthy, state) = (one.id.as_str(), is_healthy(one), circuit(one));
+        let (id, healthy, state) = (one.id.as_str(), one.is_healthy(), circuit(one));
         let latency = latency(one);
         json!({ "id": id, "healthy": healthy, "latencyMs": latency, "circuitBreakerState": state })
     });
@@ -198,13 +199,4 @@ async fn is_ready(State(gateway): Shared) -> (StatusCode, Json<Value>) {
     let ready = has_head && !gateway.is_stopping();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(json!({ "ready": ready })))
-}
-
-/// The last minutes at once, then a sample every second.
-async fn events(State(gateway): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let samples = gateway.status.follow();
-    let samples = samples.map(|sample| Event::default().event("sample").data(&*sample));
-    let history = Event::default().event("history").data(gateway.status.history());
-    let all = stream::once(ready(history)).chain(samples).map(Ok);
-    Sse::new(all.take_until(gateway.stopped()))
 }

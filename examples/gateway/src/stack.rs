@@ -88,14 +88,9 @@ fn ring(
 fn builder(config: &Config) -> RotationBuilder {
     let timeout = Duration::from_millis(config.timeout_ms);
     let builder = Rotation::builder().with_head_polling().with_attempt_timeout(timeout);
-    let builder = match config.strategy {
+    match config.strategy {
         Strategy::LeastLatency => builder.with_strategy(LeastLatency::new()),
         Strategy::Weighted => builder.with_strategy(WeightedRoundRobin::new()),
         Strategy::Ordered => builder.with_strategy(Ordered::new()),
-    };
-    let builder = match config.block_time_ms {
-        Some(time) => builder.with_block_time(Duration::from_millis(time)),
-        None => builder,
-    };
-    if config.hedging { builder } else { builder.without_hedging() }
+    }
 }

@@ -1,4 +1,4 @@
-//! What the page shows: a sample every second, and those of the last minutes.
+//! The status page, and what it shows: a sample every second, and those of the last minutes.
 
 use crate::Gateway;
 use alclad::{
@@ -6,10 +6,16 @@ use alclad::{
     metrics::report::Totals,
     rotation::{Change, EndpointSnapshot},
 };
-use futures::{Stream, stream};
+use axum::{
+    extract::State,
+    response::{Html, Sse, sse::Event},
+};
+use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use std::{
     collections::VecDeque,
+    convert::Infallible,
+    future::ready,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -43,15 +49,30 @@ struct Sample<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Status(watch::Sender<VecDeque<Arc<str>>>);
 
+pub(crate) async fn page() -> Html<&'static str> {
+    Html(include_str!("page.html"))
+}
+
+/// The last minutes at once, then a sample every second.
+pub(crate) async fn events(
+    State(gateway): State<Arc<Gateway>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let samples = gateway.status.follow();
+    let samples = samples.map(|sample| Event::default().event("sample").data(&*sample));
+    let history = Event::default().event("history").data(gateway.status.history());
+    let all = stream::once(ready(history)).chain(samples).map(Ok);
+    Sse::new(all.take_until(gateway.stopped()))
+}
+
 impl Status {
     /// All so far, as an array.
-    pub(crate) fn history(&self) -> String {
+    fn history(&self) -> String {
         let history = self.0.borrow();
         format!("[{}]", Vec::from_iter(history.iter().map(|sample| &**sample)).join(","))
     }
 
     /// Those that follow. Who is too slow misses some.
-    pub(crate) fn follow(&self) -> impl Stream<Item = Arc<str>> + use<> {
+    fn follow(&self) -> impl Stream<Item = Arc<str>> + use<> {
         stream::unfold(self.0.subscribe(), async |mut history| {
             history.changed().await.ok()?;
             let sample = history.borrow_and_update().back().cloned()?;
