@@ -1,6 +1,6 @@
 //! An answer that was kept.
 
-use crate::{Age, Keep, chain::Chain, statistics::Counters, verdict::Verdict};
+use crate::{Age, Keep, chain::Chain, question::{Key, chain_of}, statistics::Counters, verdict::Verdict};
 use alclad_core::{EndpointId, Method};
 use alloy_primitives::B256;
 use serde_json::value::RawValue;
@@ -23,6 +23,7 @@ thread_local! {
 
 /// An answer, and what it belongs to.
 pub(crate) struct Entry {
+    pub(crate) key: Key,
     pub(crate) answer: Box<RawValue>,
     pub(crate) method: &'static Method,
     pub(crate) bond: Bond,
@@ -81,6 +82,7 @@ impl Bond {
 impl Entry {
     /// An answer, and how long it is kept: as it is, and when its block has become final.
     pub(crate) fn new(
+        key: Key,
         answer: Box<RawValue>,
         method: &'static Method,
         Verdict { bond, age, from }: Verdict,
@@ -94,7 +96,7 @@ impl Entry {
         });
         let settled = AtomicBool::new(false);
         let (counters, removed) = (Weak::new(), AtomicBool::new(false));
-        Self { answer, method, bond, from, age, settled, expires, endpoint, counters, removed }
+        Self { key, answer, method, bond, from, age, settled, expires, endpoint, counters, removed }
     }
 
     /// It is kept in the store of these counters.
@@ -103,13 +105,17 @@ impl Entry {
         self
     }
 
+    pub(crate) fn is_of_chain(&self, chain_id: u64) -> bool {
+        chain_of(&self.key) == Some(chain_id)
+    }
+
     pub(crate) fn is_removed(&self) {
         self.removed.store(true, Relaxed);
     }
 
-    /// What it weighs under this key, in bytes.
-    pub(crate) fn weight(&self, key: &[u8]) -> u32 {
-        u32::try_from(key.len() + self.answer.get().len() + OVERHEAD).unwrap_or(u32::MAX)
+    /// What it weighs with its key, in bytes.
+    pub(crate) fn weight(&self) -> u32 {
+        u32::try_from(self.key.len() + self.answer.get().len() + OVERHEAD).unwrap_or(u32::MAX)
     }
 
     /// How old its block is, as far as that was noticed.
@@ -136,7 +142,7 @@ impl Entry {
         self.is_settled() && self.expires().is_none()
     }
 
-    fn expires(&self) -> Option<Instant> {
+    pub(crate) fn expires(&self) -> Option<Instant> {
         self.expires[usize::from(self.is_settled())]
     }
 

@@ -74,15 +74,15 @@ struct Foot {
 pub(crate) fn save(
     path: &Path,
     chain_id: u64,
-    all: impl Iterator<Item = (Key, Arc<Entry>)>,
+    all: impl Iterator<Item = Arc<Entry>>,
 ) -> Result<usize, FileError> {
     let beside = path.with_added_extension("new");
     let mut writer = Hashing { to: BufWriter::new(File::create(&beside)?), hash: Keccak256::new() };
     writer.line(&Head { form: FORM.to_owned(), chain_id })?;
     let mut count = 0;
     // A file knows no time: what is kept for a while only is not for it.
-    for (key, entry) in all {
-        let Some(key) = text_of(&key) else { continue };
+    for entry in all {
+        let Some(key) = text_of(&entry.key) else { continue };
         let (method, block) = (entry.method.name.to_owned(), entry.bond.number());
         let answer = &*in_one_line(&entry.answer)?;
         writer.line(&Line { block, from: entry.from, method, key: key.to_owned(), answer })?;
@@ -103,7 +103,7 @@ fn in_one_line(answer: &RawValue) -> io::Result<Cow<'_, RawValue>> {
     Ok(Cow::Owned(RawValue::from_string(answer.get().replace(['\n', '\r'], " "))?))
 }
 
-pub(crate) fn load(path: &Path, chain_id: u64) -> Result<Vec<(Key, Entry)>, FileError> {
+pub(crate) fn load(path: &Path, chain_id: u64) -> Result<Vec<Entry>, FileError> {
     let bytes = fs::read(path)?;
     let text = str::from_utf8(&bytes).map_err(|_| FileError::Altered)?;
     let text = text.strip_suffix('\n').ok_or(FileError::Altered)?;
@@ -125,13 +125,13 @@ pub(crate) fn load(path: &Path, chain_id: u64) -> Result<Vec<(Key, Entry)>, File
     if all.len() == foot.count && is_as_written { Ok(all) } else { Err(FileError::Altered) }
 }
 
-fn entry(line: &str, chain_id: u64) -> Result<(Key, Entry), FileError> {
+fn entry(line: &str, chain_id: u64) -> Result<Entry, FileError> {
     let Line { block, from, method, key, answer } = read(line)?;
     let bond = block.map_or(Bond::Constant, Bond::Final);
     let key = Key::from(&*with_chain(chain_id, &key));
     let verdict = Verdict { bond, age: Age::Final, from };
     let lifetimes = [Keep::UntilEvicted; 2];
-    Ok((key, Entry::new(answer.to_owned(), Method::of(&method), verdict, lifetimes, None)))
+    Ok(Entry::new(key, answer.to_owned(), Method::of(&method), verdict, lifetimes, None))
 }
 
 fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, FileError> {

@@ -68,14 +68,9 @@ struct Tower {
     landed: AtomicU64,
 }
 
-#[derive(Default)]
-struct Board {
-    flights: HashMap<Key, Entered, foldhash::fast::RandomState>,
-    number: u64,
-}
+type Board = HashMap<Key, Entered, foldhash::fast::RandomState>;
 
 struct Entered {
-    number: u64,
     flight: WeakShared<BoxFuture<'static, Arc<Landed>>>,
     index: usize,
     wish: Wish,
@@ -88,7 +83,7 @@ impl Flights {
 
     /// A seat in the flight that asks this, if it goes on until then and began after this.
     pub(crate) fn join(&self, key: &[u8], wish: Wish) -> Option<Ticket> {
-        self.board().join(key, wish)
+        join(&self.board(), key, wish)
     }
 
     /// How many flights have landed.
@@ -96,51 +91,63 @@ impl Flights {
         self.0.landed.load(Acquire)
     }
 
-    /// A number for a new flight.
-    pub(crate) fn prepare(&self, keys: Keys) -> Departure {
-        let mut board = self.board();
-        board.number += 1;
-        Departure { flights: self.clone(), keys, number: board.number }
+    /// To be held by the flight that asks these.
+    pub(crate) fn departure(&self, keys: &Keys) -> Departure {
+        Departure { flights: self.clone(), keys: keys.clone() }
     }
 
     /// Others may join, until it has landed or was given up.
-    pub(crate) fn announce(&self, keys: Keys, number: u64, flight: &Flight, wish: Wish) {
-        self.board().announce(keys, number, flight, wish);
+    pub(crate) fn announce(&self, keys: Keys, flight: &Flight, wish: Wish) {
+        announce(&mut self.board(), keys, flight, wish);
     }
 
-    /// The same for one question, unless somebody was faster: then a seat in that flight.
-    pub(crate) fn announce_or_join(
+    /// The same for one question, unless somebody was faster since so many flights had landed.
+    pub(crate) fn announce_first(
         &self,
-        keys: Keys,
-        number: u64,
+        keys: &Keys,
         flight: &Flight,
         wish: Wish,
-    ) -> Option<Ticket> {
+        landed: u64,
+    ) -> Announced {
         let mut board = self.board();
-        let faster = keys.first().and_then(|(key, _)| board.join(key, wish));
-        if faster.is_none() {
-            board.announce(keys, number, flight, wish);
+        if let Some(ticket) = keys.first().and_then(|(key, _)| join(&board, key, wish)) {
+            return Announced::Joined(ticket);
         }
-        faster
+        // Before a flight is off the board it counts as landed.
+        let by_now = self.landed();
+        if by_now != landed {
+            return Announced::Late(by_now);
+        }
+        announce(&mut board, keys.clone(), flight, wish);
+        Announced::First
     }
 }
 
-impl Board {
-    fn join(&self, key: &[u8], wish: Wish) -> Option<Ticket> {
-        let Entered { flight, index, wish: theirs, .. } = self.flights.get(key)?;
-        let is_long_enough =
-            theirs.deadline.is_none_or(|ends| wish.deadline.is_some_and(|mine| mine <= ends));
-        // What is taken is handed out: the last one of a flight, dropped here, would lock again.
-        (is_long_enough && theirs.clears == wish.clears).then_some(())?;
-        Some(Ticket { flight: flight.upgrade()?, index: *index })
-    }
+fn join(board: &Board, key: &[u8], wish: Wish) -> Option<Ticket> {
+    let Entered { flight, index, wish: theirs } = board.get(key)?;
+    let is_long_enough =
+        theirs.deadline.is_none_or(|ends| wish.deadline.is_some_and(|mine| mine <= ends));
+    // What is taken is handed out: the last one of a flight, dropped here, would lock again.
+    (is_long_enough && theirs.clears == wish.clears).then_some(())?;
+    Some(Ticket { flight: flight.upgrade()?, index: *index })
+}
 
-    fn announce(&mut self, keys: Keys, number: u64, flight: &Flight, wish: Wish) {
-        for (key, index) in keys {
-            let Some(flight) = flight.downgrade() else { return };
-            self.flights.insert(key, Entered { number, flight, index, wish });
-        }
+fn announce(board: &mut Board, keys: Keys, flight: &Flight, wish: Wish) {
+    for (key, index) in keys {
+        let Some(flight) = flight.downgrade() else { return };
+        // With the key of the earlier one, if there is any, that one would take it off the board.
+        board.remove(&key);
+        board.insert(key, Entered { flight, index, wish });
     }
+}
+
+/// What became of a new flight.
+pub(crate) enum Announced {
+    First,
+    /// There is one already.
+    Joined(Ticket),
+    /// So many have landed by now, one of which may have had the answer.
+    Late(u64),
 }
 
 /// What a caller wants of a flight.
@@ -156,7 +163,6 @@ pub(crate) struct Wish {
 pub(crate) struct Departure {
     flights: Flights,
     keys: Keys,
-    pub(crate) number: u64,
 }
 
 impl Drop for Departure {
@@ -164,8 +170,9 @@ impl Drop for Departure {
         self.flights.0.landed.fetch_add(1, AcqRel);
         let mut board = self.flights.board();
         for (key, _) in &self.keys {
-            if board.flights.get(key).is_some_and(|entered| entered.number == self.number) {
-                board.flights.remove(key);
+            // A later flight has entered a key of its own.
+            if board.get_key_value(key).is_some_and(|(entered, _)| Key::ptr_eq(entered, key)) {
+                board.remove(key);
             }
         }
     }

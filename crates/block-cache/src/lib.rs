@@ -7,6 +7,7 @@ pub use file::FileError;
 
 mod flight;
 mod glob;
+mod hot;
 mod layer;
 pub use layer::BlockCacheLayer;
 
@@ -23,7 +24,7 @@ pub use service::BlockCacheService;
 mod spelling;
 mod state;
 mod statistics;
-pub use statistics::{Count, Statistics};
+pub use statistics::{Contents, Count, Statistics};
 
 mod store;
 pub use store::BlockCache;

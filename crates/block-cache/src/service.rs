@@ -1,7 +1,6 @@
 use crate::{
     chain::Moment,
-    entry::Entry,
-    flight::{Content, Departure, Flight, Keys, Landed, Parcel, Ticket, Wish},
+    flight::{Announced, Content, Departure, Flight, Keys, Landed, Parcel, Ticket, Wish},
     question::{Key, Question, Topic},
     state::{Reading, State},
     statistics::Event,
@@ -16,10 +15,10 @@ use alloy_json_rpc::{
     Id, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
 use alloy_transport::{TransportError, TransportFut};
-use futures::FutureExt;
+use futures::{FutureExt, future::lazy};
+use serde_json::value::RawValue;
 use smallvec::smallvec;
 use std::{
-    future::ready,
     iter::once,
     sync::Arc,
     task::{Context, Poll},
@@ -61,34 +60,39 @@ impl<S: Upstream> Service<RequestPacket> for BlockCacheService<S> {
 
     fn call(&mut self, mut packet: RequestPacket) -> Self::Future {
         CallOptions::adopt(&mut packet);
-        let inner = self.inner.take_ready();
         match packet {
-            RequestPacket::Single(request) => single(inner, request),
-            RequestPacket::Batch(requests) => Box::pin(batch::ask(inner, requests)),
+            RequestPacket::Single(request) => self.single(request),
+            RequestPacket::Batch(requests) => {
+                Box::pin(batch::ask(self.inner.take_ready(), requests))
+            }
         }
     }
 }
 
-fn single<S: Upstream>(
-    inner: Ready<S, State>,
-    request: SerializedRequest,
-) -> TransportFut<'static> {
-    // What lands from now on may have been missed by the look into the store.
-    let landed = inner.state().flights.landed();
-    match inner.state().read(&request) {
-        Reading::Hit(entry) => {
-            note::record(|note| note.cache = Some(CacheState::Hit));
-            let (meta, _) = request.decompose();
-            Box::pin(ready(Ok(ResponsePacket::Single(given(meta.id, &entry)))))
+impl<S: Upstream> BlockCacheService<S> {
+    fn single(&mut self, request: SerializedRequest) -> TransportFut<'static> {
+        let state = self.inner.state();
+        // What lands from now on may have been missed by the look into the store.
+        let landed = state.flights.landed();
+        match state.read(&request) {
+            Reading::Hit(answer) => hit(request.decompose().0.id, answer),
+            Reading::Pass => Box::pin(pass(self.inner.take_ready(), request)),
+            Reading::Miss(question) => ask(self.inner.take_ready(), request, question, landed),
         }
-        Reading::Pass => Box::pin(pass(inner, request)),
-        Reading::Miss(question) => Box::pin(ask(inner, request, question, landed)),
     }
+}
+
+fn hit(id: Id, answer: Box<RawValue>) -> TransportFut<'static> {
+    let answer = ResponsePacket::Single(given(id, answer));
+    Box::pin(lazy(|_| {
+        note::record(|note| note.cache = Some(CacheState::Hit));
+        Ok(answer)
+    }))
 }
 
 /// What was kept, for the caller with this id.
-fn given(id: Id, entry: &Entry) -> Response {
-    Response { id, payload: ResponsePayload::Success(entry.answer.clone()) }
+const fn given(id: Id, answer: Box<RawValue>) -> Response {
+    Response { id, payload: ResponsePayload::Success(answer) }
 }
 
 /// Whether what is asked for one caller is good enough for others.
@@ -132,12 +136,12 @@ impl Passing {
 }
 
 /// Asks below, or waits for who asks already.
-async fn ask<S: Upstream>(
+fn ask<S: Upstream>(
     inner: Ready<S, State>,
     request: SerializedRequest,
     question: Question,
     landed: u64,
-) -> Result<ResponsePacket, TransportError> {
+) -> TransportFut<'static> {
     let id = request.id().clone();
     let wish = inner.state().wish(&request);
     let boarding = match may_share(&request) {
@@ -147,18 +151,20 @@ async fn ask<S: Upstream>(
             Boarding::Ticket(Ticket { flight: depart(inner, request, question).0, index: 0 }, MISS)
         }
     };
-    let parcel = match boarding {
-        Boarding::Kept(entry) => return Ok(ResponsePacket::Single(given(id, &entry))),
-        Boarding::Ticket(ticket, state) => land(ticket, wish.deadline, Some(state)).await?,
-    };
-    parcel.response(id).map(ResponsePacket::Single)
+    match boarding {
+        Boarding::Kept(answer) => hit(id, answer),
+        Boarding::Ticket(ticket, state) => Box::pin(async move {
+            let parcel = land(ticket, wish.deadline, Some(state)).await?;
+            parcel.response(id).map(ResponsePacket::Single)
+        }),
+    }
 }
 
 const MISS: CacheState = CacheState::Miss;
 
 enum Boarding {
     /// It has been answered meanwhile.
-    Kept(Arc<Entry>),
+    Kept(Box<RawValue>),
     Ticket(Ticket, CacheState),
 }
 
@@ -168,43 +174,38 @@ fn board<S: Upstream>(
     request: SerializedRequest,
     question: Question,
     wish: Wish,
-    landed: u64,
+    mut landed: u64,
 ) -> Boarding {
-    let (flights, method) = (inner.state().flights.clone(), question.method);
-    let store = inner.state().store.clone();
-    let joined = |ticket| {
-        store.counters().count(method, Event::Joined);
-        Boarding::Ticket(ticket, CacheState::Joined)
-    };
-    if let Some(ticket) = flights.join(&question.key, wish) {
-        return joined(ticket);
-    }
-    if flights.landed() != landed
-        && let Some(entry) = inner.state().find(&question.key)
-    {
-        return Boarding::Kept(entry);
-    }
-    let (flight, keys, number) = depart(inner, request, question);
-    match flights.announce_or_join(keys, number, &flight, wish) {
-        Some(ticket) => joined(ticket),
-        None => {
-            store.counters().count(method, Event::Miss);
-            Boarding::Ticket(Ticket { flight, index: 0 }, MISS)
+    let (shared, method) = (inner.fresh(), question.method);
+    let state = shared.state();
+    let (flight, keys) = depart(inner, request, question);
+    loop {
+        match state.flights.announce_first(&keys, &flight, wish, landed) {
+            Announced::First => break,
+            Announced::Joined(ticket) => {
+                state.store.counters().count(method, Event::Joined);
+                return Boarding::Ticket(ticket, CacheState::Joined);
+            }
+            Announced::Late(by_now) => landed = by_now,
+        }
+        if let Some(answer) = state.find(&keys[0].0) {
+            return Boarding::Kept(answer);
         }
     }
+    state.store.counters().count(method, Event::Miss);
+    Boarding::Ticket(Ticket { flight, index: 0 }, MISS)
 }
 
 fn depart<S: Upstream>(
     inner: Ready<S, State>,
     request: SerializedRequest,
     question: Question,
-) -> (Flight, Keys, u64) {
+) -> (Flight, Keys) {
     let key = Key::from(&*question.key);
     let keys: Keys = smallvec![(Key::clone(&key), 0)];
-    let departure = inner.state().flights.prepare(keys.clone());
-    let number = departure.number;
+    let departure = inner.state().flights.departure(&keys);
     let flight = fly(inner, departure, request, question, key).boxed().shared();
-    (flight, keys, number)
+    (flight, keys)
 }
 
 /// Waits for a flight, but not longer than the caller wants.

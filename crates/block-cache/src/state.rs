@@ -6,12 +6,12 @@ use crate::{
     entry::Entry,
     flight::{Content, Flights, Wish},
     question::{Key, Question, Topic, at_height, is_for_cache, on_chain, raw, with_chain},
-    statistics::Event,
     verdict::Answer,
 };
 use alclad_core::{AnswerNote, CallOptions, Ready, Upstream};
 use alloy_json_rpc::{Response, ResponsePayload, SerializedRequest};
 use futures::future::{Either, select};
+use serde_json::value::RawValue;
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -32,7 +32,7 @@ pub(crate) struct State {
 pub(crate) enum Reading {
     /// It passes.
     Pass,
-    Hit(Arc<Entry>),
+    Hit(Box<RawValue>),
     Miss(Question),
 }
 
@@ -57,33 +57,23 @@ impl State {
         }
         let chain_id = self.chain.id();
         let written = chain_id.zip(raw(request)).map(|(id, text)| with_chain(id, text));
-        if let Some(entry) = written.as_ref().and_then(|key| self.find(key)) {
-            return Reading::Hit(entry);
+        if let Some(answer) = written.as_ref().and_then(|key| self.find(key)) {
+            return Reading::Hit(answer);
         }
         let question = Question::of(request, chain_id, self.latest());
         let Some(question) = question else { return Reading::Pass };
         if chain_id.is_some()
             && written.as_ref() != Some(&question.key)
-            && let Some(entry) = self.find(&question.key)
+            && let Some(answer) = self.find(&question.key)
         {
-            return Reading::Hit(entry);
+            return Reading::Hit(answer);
         }
         Reading::Miss(question)
     }
 
     /// What stands under this key, if it is true.
-    pub(crate) fn find(&self, key: &[u8]) -> Option<Arc<Entry>> {
-        let entry = self.store.get(key)?;
-        if entry.is_good(&self.chain) {
-            self.store.counters().count(entry.method, Event::Hit(entry.age()));
-            return Some(entry);
-        }
-        // Another answer will take its place.
-        entry.is_removed();
-        if entry.has_expired() {
-            self.store.remove(key);
-        }
-        None
+    pub(crate) fn find(&self, key: &[u8]) -> Option<Box<RawValue>> {
+        self.store.find(key, &self.chain)
     }
 
     /// The height that `latest` is read as, if it is.
@@ -163,7 +153,8 @@ impl State {
             payload => return Content::Loose(payload),
         };
         let endpoint = note.endpoint.clone();
-        let entry = Entry::new(payload, question.method, verdict, lifetimes, endpoint);
-        Content::Kept(self.store.insert(on_chain(key, chain_id), entry, head))
+        let key = on_chain(key, chain_id);
+        let entry = Entry::new(key, payload, question.method, verdict, lifetimes, endpoint);
+        Content::Kept(self.store.insert(entry, head))
     }
 }

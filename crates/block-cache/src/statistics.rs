@@ -1,6 +1,6 @@
 //! What came of the questions.
 
-use crate::Age;
+use crate::{Age, entry::Entry};
 use alclad_core::{Method, names};
 use metrics::{Key, Label, Level, Metadata};
 use std::{
@@ -20,6 +20,9 @@ pub struct Statistics {
     pub entries: u64,
     /// What they weigh, in bytes: answers, keys and what holding them costs.
     pub bytes: u64,
+    /// The most that they weighed so far, as far as that was looked at: at every 64th answer that
+    /// is kept, and whenever these statistics are asked for.
+    pub peak_bytes: u64,
     /// What it may hold at most, in bytes.
     pub max_bytes: u64,
     /// Of all methods.
@@ -32,6 +35,28 @@ pub struct Statistics {
     pub evictions: u64,
     /// Answers that went because their block was replaced.
     pub orphaned: u64,
+}
+
+/// What a cache holds, by what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Contents {
+    /// How many answers, by method.
+    pub methods: BTreeMap<&'static str, u64>,
+    /// How many are kept until there is no room for them.
+    pub until_evicted: u64,
+    /// How many of the others, by the age of their block: see [`Age::name`].
+    pub expiring: BTreeMap<&'static str, u64>,
+}
+
+impl Contents {
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        *self.methods.entry(entry.method.name).or_default() += 1;
+        match entry.expires() {
+            None => self.until_evicted += 1,
+            Some(_) => *self.expiring.entry(entry.age().name()).or_default() += 1,
+        }
+    }
 }
 
 /// How many questions ended how. Those that a cache has nothing to do with do not count.
@@ -86,9 +111,10 @@ pub(crate) struct Counters {
     evictions: AtomicU64,
     kept: AtomicU64,
     pub(crate) orphaned: AtomicU64,
+    pub(crate) peak_bytes: AtomicU64,
 }
 
-const SHARDS: usize = 8;
+pub(crate) const SHARDS: usize = 8;
 /// The gauges of the store's size are set at every so many answers that are kept.
 const SIZE_EVERY: u64 = 64;
 
@@ -115,8 +141,8 @@ impl Default for Shard {
 impl Counters {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        let [evictions, kept, orphaned] = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { shards, evictions, kept, orphaned }
+        let [evictions, kept, orphaned, peak_bytes] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { shards, evictions, kept, orphaned, peak_bytes }
     }
 
     pub(crate) fn count(&self, method: &'static Method, event: Event) {
@@ -163,10 +189,12 @@ impl Counters {
         }
         into.evictions = self.evictions.load(Relaxed);
         into.orphaned = self.orphaned.load(Relaxed);
+        into.peak_bytes = self.peak_bytes.load(Relaxed);
     }
 }
 
-fn shard_of_thread() -> usize {
+/// Threads that are running have different ones, if there are at most [`SHARDS`].
+pub(crate) fn shard_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static SHARD: Cell<Option<usize>> = const { Cell::new(None) };

@@ -1,16 +1,19 @@
 use crate::{
-    FileError, Statistics,
+    Contents, FileError, Statistics,
     entry::Entry,
+    chain::Chain,
     file, glob,
+    hot::Hot,
     near::Near,
-    question::{Key, chain_of},
-    statistics::Counters,
+    statistics::{Counters, Event},
 };
 use alclad_core::{EndpointId, names};
 use foldhash::fast::RandomState;
 use moka::{policy::EvictionPolicy, sync::Cache};
+use serde_json::value::RawValue;
 use std::{
     fmt,
+    hash::BuildHasher,
     ops::RangeInclusive,
     path::Path,
     sync::{
@@ -31,7 +34,10 @@ pub struct BlockCache(Arc<Shared>);
 struct Shared {
     // First: when the store goes, its entries are not evicted.
     counters: Arc<Counters>,
-    cache: Cache<Key, Arc<Entry>, RandomState>,
+    /// By the digests of their keys. Of two keys with one digest, one is kept.
+    cache: Cache<u64, Arc<Entry>, RandomState>,
+    digests: RandomState,
+    hot: Hot,
     max_bytes: u64,
     near: Near,
     /// How often something was cleared.
@@ -53,47 +59,57 @@ impl BlockCache {
     pub fn new(max_bytes: u64) -> Self {
         let cache = Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|key: &Key, entry: &Arc<Entry>| entry.weight(key))
+            .weigher(|_, entry: &Arc<Entry>| entry.weight())
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(RandomState::default());
-        let (near, counters) = (Near::new(max_bytes), Arc::new(Counters::new()));
-        Self(Arc::new(Shared { counters, cache, max_bytes, near, clears: AtomicU64::new(0) }))
+        let (near, hot) = (Near::new(max_bytes), Hot::new(max_bytes));
+        let (counters, digests) = (Arc::new(Counters::new()), RandomState::default());
+        let clears = AtomicU64::new(0);
+        Self(Arc::new(Shared { counters, cache, digests, hot, max_bytes, near, clears }))
     }
 
     /// What came of the questions so far, and what it holds.
     pub fn statistics(&self) -> Statistics {
         let Shared { cache, max_bytes, counters, .. } = &*self.0;
         cache.run_pending_tasks();
-        let (entries, bytes) = (cache.entry_count(), cache.weighted_size());
-        emit_size(entries, bytes);
+        let (entries, bytes) = self.emit_size();
         let mut statistics =
             Statistics { entries, bytes, max_bytes: *max_bytes, ..Statistics::default() };
         counters.read(&mut statistics);
         statistics
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        self.clear_if(|_| true);
+    /// What it holds, by method and by lifetime. It looks at every answer.
+    pub fn contents(&self) -> Contents {
+        let mut contents = Contents::default();
+        self.0.cache.iter().for_each(|(_, entry)| contents.add(&entry));
+        contents
+    }
+
+    /// Forgets everything, and returns how many answers that were.
+    pub fn clear(&self) -> u64 {
+        self.clear_if(|_| true)
     }
 
     /// Forgets the answers to methods by this name or pattern: `eth_getLogs`, `eth_get*`, `*`.
-    pub fn clear_methods(&self, pattern: &str) {
-        self.clear_if(|entry| glob::matches(pattern, entry.method.name));
+    /// Returns how many that were.
+    pub fn clear_methods(&self, pattern: &str) -> u64 {
+        self.clear_if(|entry| glob::matches(pattern, entry.method.name))
     }
 
     /// Forgets what belongs to any of these blocks, logs of ranges that touch them included.
-    pub fn clear_blocks(&self, blocks: RangeInclusive<u64>) {
+    /// Returns how many answers that were.
+    pub fn clear_blocks(&self, blocks: RangeInclusive<u64>) -> u64 {
         self.clear_if(|entry| {
             let to = entry.bond.number();
             let (from, to) = (entry.from.or(to), to.or(entry.from));
             from.zip(to).is_some_and(|(from, to)| from <= *blocks.end() && to >= *blocks.start())
-        });
+        })
     }
 
-    /// Forgets what this endpoint has answered.
-    pub fn clear_endpoint(&self, endpoint: &EndpointId) {
-        self.clear_if(|entry| entry.endpoint.as_ref() == Some(endpoint));
+    /// Forgets what this endpoint has answered, and returns how many answers that were.
+    pub fn clear_endpoint(&self, endpoint: &EndpointId) -> u64 {
+        self.clear_if(|entry| entry.endpoint.as_ref() == Some(endpoint))
     }
 
     /// Writes all that is final on this chain to a file, and returns how many answers that are.
@@ -104,11 +120,9 @@ impl BlockCache {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
-        let all = self.0.cache.iter().map(|(key, entry)| (Key::clone(&key), entry));
-        let is_final = |(key, entry): &(Key, Arc<Entry>)| {
-            chain_of(key) == Some(chain_id) && entry.is_kept_for_ever()
-        };
-        let all = all.filter(is_final);
+        let is_final =
+            |entry: &Arc<Entry>| entry.is_of_chain(chain_id) && entry.is_kept_for_ever();
+        let all = self.0.cache.iter().map(|(_, entry)| entry).filter(is_final);
         file::save(path.as_ref(), chain_id, all)
     }
 
@@ -122,18 +136,21 @@ impl BlockCache {
     pub fn load(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
         let all = file::load(path.as_ref(), chain_id)?;
         let count = all.len();
-        for (key, entry) in all {
-            self.remove(&key);
-            self.0.cache.insert(key, Arc::new(entry.kept_by(&self.0.counters)));
+        for entry in all {
+            let digest = self.digest(&entry.key);
+            self.remove(digest);
+            self.0.cache.insert(digest, Arc::new(entry.kept_by(&self.0.counters)));
         }
         Ok(count)
     }
 
-    fn clear_if(&self, is_meant: impl Fn(&Entry) -> bool) {
+    fn clear_if(&self, is_meant: impl Fn(&Entry) -> bool) -> u64 {
         // What is in flight now is not kept.
         self.0.clears.fetch_add(1, AcqRel);
         let meant = self.0.cache.iter().filter(|(_, entry)| is_meant(entry));
-        meant.for_each(|(key, _)| self.remove(&key));
+        let count = meant.filter(|(digest, _)| self.remove(**digest)).count();
+        self.0.hot.forget();
+        count as u64
     }
 
     pub(crate) fn downgrade(&self) -> WeakStore {
@@ -148,26 +165,66 @@ impl BlockCache {
         &self.0.counters
     }
 
-    /// What stands under this key.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
-        self.0.cache.get(key)
+    /// The answer that stands under this key, if it is true.
+    pub(crate) fn find(&self, key: &[u8], chain: &Chain) -> Option<Box<RawValue>> {
+        let Shared { cache, counters, hot, .. } = &*self.0;
+        let digest = self.digest(key);
+        let read = |entry: &Entry| {
+            let is_good = entry.is_good(chain);
+            is_good.then(|| (entry.answer.clone(), entry.method, entry.age()))
+        };
+        let stored = || {
+            let generation = hot.generation();
+            let entry = cache.get(&digest).filter(|entry| *entry.key == *key)?;
+            let found = read(&entry);
+            match found {
+                Some(_) => hot.put(digest, entry, generation),
+                None => self.is_no_more(digest, &entry),
+            }
+            found
+        };
+        let (answer, method, age) = hot.find((digest, key), read).or_else(stored)?;
+        counters.count(method, Event::Hit(age));
+        Some(answer)
+    }
+
+    /// Another answer will take its place.
+    fn is_no_more(&self, digest: u64, entry: &Entry) {
+        entry.is_removed();
+        if entry.has_expired() {
+            self.remove(digest);
+        }
     }
 
     /// Keeps an answer, when the chain's head is at this height.
-    pub(crate) fn insert(&self, key: Key, entry: Entry, head: Option<u64>) -> Arc<Entry> {
+    pub(crate) fn insert(&self, entry: Entry, head: Option<u64>) -> Arc<Entry> {
         let entry = Arc::new(entry.kept_by(&self.0.counters));
-        self.0.near.note(&key, &entry, head);
-        self.0.cache.insert(key, Arc::clone(&entry));
+        let digest = self.digest(&entry.key);
+        self.0.near.note(digest, &entry, head);
+        self.0.cache.insert(digest, Arc::clone(&entry));
         if self.0.counters.is_time_for_size() {
-            emit_size(self.0.cache.entry_count(), self.0.cache.weighted_size());
+            self.emit_size();
         }
         entry
     }
 
-    pub(crate) fn remove(&self, key: &[u8]) {
-        if let Some(entry) = self.0.cache.remove(key) {
-            entry.is_removed();
-        }
+    fn digest(&self, key: &[u8]) -> u64 {
+        self.0.digests.hash_one(key)
+    }
+
+    /// Takes out what stands here; whether there was something.
+    fn remove(&self, digest: u64) -> bool {
+        self.0.cache.remove(&digest).inspect(|entry| entry.is_removed()).is_some()
+    }
+
+    /// Tells the recorder, and returns, how many answers it holds and what they weigh.
+    fn emit_size(&self) -> (u64, u64) {
+        let Shared { cache, counters, .. } = &*self.0;
+        let (entries, bytes) = (cache.entry_count(), cache.weighted_size());
+        counters.peak_bytes.fetch_max(bytes, Relaxed);
+        metrics::gauge!(names::CACHE_ENTRIES).set(entries as f64);
+        metrics::gauge!(names::CACHE_BYTES).set(bytes as f64);
+        (entries, bytes)
     }
 
     /// The blocks from this height on were replaced.
@@ -176,20 +233,16 @@ impl BlockCache {
         if crate::entry::BLIND.get() {
             return;
         }
-        let keys = self.0.near.take_from(chain_id, from).unwrap_or_else(|| {
-            let all = self.0.cache.iter().filter(|(key, entry)| {
-                chain_of(key) == Some(chain_id) && entry.bond.number() >= Some(from)
+        let digests = self.0.near.take_from(chain_id, from).unwrap_or_else(|| {
+            let all = self.0.cache.iter().filter(|(_, entry)| {
+                entry.is_of_chain(chain_id) && entry.bond.number() >= Some(from)
             });
-            all.map(|(key, _)| Key::clone(&key)).collect()
+            all.map(|(digest, _)| *digest).collect()
         });
-        self.0.counters.orphaned.fetch_add(keys.len() as u64, Relaxed);
-        keys.iter().for_each(|key| self.remove(key));
+        let gone = digests.into_iter().filter(|digest| self.remove(*digest)).count();
+        self.0.counters.orphaned.fetch_add(gone as u64, Relaxed);
+        self.0.hot.forget();
     }
-}
-
-fn emit_size(entries: u64, bytes: u64) {
-    metrics::gauge!(names::CACHE_ENTRIES).set(entries as f64);
-    metrics::gauge!(names::CACHE_BYTES).set(bytes as f64);
 }
 
 impl fmt::Debug for BlockCache {

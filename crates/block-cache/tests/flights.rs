@@ -117,8 +117,9 @@ async fn a_call_that_was_made_before_the_answer_and_polled_after_it_asks_nobody(
     let (cached, mut upstream) = layered();
     let first = start(&cached, single(code(1, 1)));
     let late = cached.clone().call(single(code(2, 1)));
-    upstream.expect(&[(1, "eth_getCode")]).await.answer(answer(1, "0x01"));
-    first.await.unwrap().unwrap();
+    // It is on its way from the moment it was made: whoever is polled first brings it home.
+    upstream.expect(&[(2, "eth_getCode")]).await.answer(answer(2, "0x01"));
+    assert_ids(&first.await.unwrap().unwrap(), &[1]);
     let late = tokio::spawn(late);
     settle().await;
     assert!(upstream.is_idle());

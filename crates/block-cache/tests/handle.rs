@@ -60,6 +60,20 @@ async fn it_counts_by_method_and_by_age() {
     assert_eq!(json["methods"]["eth_getBalance"]["hits"], 6);
 }
 
+#[tokio::test(start_paused = true)]
+async fn it_tells_what_it_holds_by_method_and_by_lifetime() {
+    let scene = scene();
+    for number in [5, 6, HEAD - 1, HEAD] {
+        scene.ask("eth_getBalance", at(number)).await;
+    }
+    scene.ask("eth_getCode", json!([ACCOUNT, hash(5)])).await;
+    let contents = serde_json::to_value(scene.store.contents()).unwrap();
+    let methods = json!({ "eth_getBalance": 4, "eth_getCode": 1 });
+    let expiring = json!({ "young": 1, "tip": 1 });
+    let expected = json!({ "methods": methods, "until_evicted": 3, "expiring": expiring });
+    assert_eq!(contents, expected);
+}
+
 #[test]
 fn nothing_asked_is_a_hit_rate_of_zero() {
     let statistics = BlockCache::new(1000).statistics();
@@ -113,9 +127,11 @@ async fn it_forgets_all() {
     let all = [("eth_getBalance", at(5)), ("eth_call", at(HEAD)), ("eth_chainId", json!([]))];
     known(&scene, &all).await;
     assert_eq!(known(&scene, &all).await, [true; 3]);
-    scene.store.clear();
+    let peak = scene.store.statistics().bytes;
+    assert_eq!(scene.store.clear(), 3);
     let statistics = scene.store.statistics();
     assert_eq!((statistics.entries, statistics.bytes), (0, 0));
+    assert_eq!((statistics.peak_bytes, peak > 0), (peak, true));
     assert_eq!(known(&scene, &all).await, [false; 3]);
     assert_eq!(known(&scene, &all).await, [true; 3]);
 }
@@ -134,7 +150,8 @@ async fn it_forgets_by_method_and_by_pattern() {
         ("eth", [true; 3]),
     ] {
         known(&scene, &all).await;
-        scene.store.clear_methods(pattern);
+        let gone = left.iter().filter(|is_left| !**is_left).count() as u64;
+        assert_eq!(scene.store.clear_methods(pattern), gone, "{pattern}");
         assert_eq!(known(&scene, &all).await, left, "{pattern}");
     }
 }
@@ -160,7 +177,8 @@ async fn it_forgets_by_block_and_by_range() {
         (10..=20, [true; 7]),
     ] {
         known(&scene, &all).await;
-        scene.store.clear_blocks(range.clone());
+        let gone = left.iter().filter(|is_left| !**is_left).count() as u64;
+        assert_eq!(scene.store.clear_blocks(range.clone()), gone, "{range:?}");
         assert_eq!(known(&scene, &all).await, left, "{range:?}");
     }
 }
@@ -194,15 +212,15 @@ async fn it_forgets_what_one_endpoint_answered() {
     call(&by_b, packet(1, "eth_getBalance", at(6))).await.unwrap();
     let all = [("eth_getBalance", at(5)), ("eth_getBalance", at(6))];
     assert_eq!(known(&scene, &all).await, [true; 2]);
-    scene.store.clear_endpoint(&"c".into());
+    assert_eq!(scene.store.clear_endpoint(&"c".into()), 0);
     assert_eq!(known(&scene, &all).await, [true; 2]);
-    scene.store.clear_endpoint(&"b".into());
+    assert_eq!(scene.store.clear_endpoint(&"b".into()), 1);
     assert_eq!(known(&scene, &all).await, [true, false]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_miss_that_is_in_flight_when_something_is_cleared_is_not_kept() {
-    let clears: [fn(&BlockCache); 4] = [
+    let clears: [fn(&BlockCache) -> u64; 4] = [
         BlockCache::clear,
         |store| store.clear_methods("eth_getCode"),
         |store| store.clear_blocks(5..=5),

@@ -2,14 +2,14 @@
 
 use crate::Upstream;
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
-use alloy_transport::{TransportError, TransportFut};
+use alloy_transport::TransportError;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The service below a layer and the state that the layer's clones share, behind one `Arc`.
@@ -96,12 +96,7 @@ impl<S: Upstream, T> Ready<S, T> {
         match self.polled.take() {
             Some(mut service) => Attempt::Sent { answer: service.call(packet) },
             None => {
-                let mut fresh = self.shared.service.clone();
-                let answer = Box::pin(async move {
-                    poll_fn(|cx| fresh.poll_ready(cx)).await?;
-                    fresh.call(packet).await
-                });
-                Attempt::MadeReady { answer }
+                Attempt::Waits { service: self.shared.service.clone(), packet: Some(packet) }
             }
         }
     }
@@ -112,20 +107,27 @@ pin_project! {
     #[project = AttemptProjection]
     pub enum Attempt<S: Upstream> {
         #[doc(hidden)]
-        Sent { #[pin] answer: S::Future },
+        Waits { service: S, packet: Option<RequestPacket> },
         #[doc(hidden)]
-        MadeReady { answer: TransportFut<'static> },
+        Sent { #[pin] answer: S::Future },
     }
 }
 
 impl<S: Upstream> Future for Attempt<S> {
     type Output = Result<ResponsePacket, TransportError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            AttemptProjection::Sent { answer } => answer.poll(cx),
-            AttemptProjection::MadeReady { answer } => answer.as_mut().poll(cx),
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match self.as_mut().project() {
+            AttemptProjection::Sent { answer } => return answer.poll(cx),
+            AttemptProjection::Waits { service, packet } => {
+                ready!(service.poll_ready(cx))?;
+                // It is taken once: from here on the answer is waited for.
+                let Some(packet) = packet.take() else { return Poll::Pending };
+                service.call(packet)
+            }
+        };
+        self.set(Self::Sent { answer });
+        self.poll(cx)
     }
 }
 

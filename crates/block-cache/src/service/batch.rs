@@ -72,7 +72,7 @@ impl Plan {
 
     fn place(&mut self, member: usize, request: SerializedRequest, state: &State) {
         let question = match state.read(&request) {
-            Reading::Hit(entry) => return self.give(member, &entry),
+            Reading::Hit(answer) => return self.give(member, answer),
             Reading::Pass => None,
             Reading::Miss(question) => Some(question),
         };
@@ -93,10 +93,10 @@ impl Plan {
         self.items.push(Item { request, question });
     }
 
-    fn give(&mut self, member: usize, entry: &Entry) {
+    fn give(&mut self, member: usize, answer: Box<RawValue>) {
         let member = &mut self.members[member];
         member.set_note(AnswerNote::default().with_cache(Some(CacheState::Hit)));
-        member.answer(given(member.question().id().clone(), entry));
+        member.answer(given(member.question().id().clone(), answer));
     }
 
     /// Takes a seat beside an equal member, or in somebody else's flight, if there is one.
@@ -119,10 +119,9 @@ impl Plan {
 /// Sends what nobody knows and nobody asks yet; others may join.
 fn depart<S: Upstream>(inner: Ready<S, State>, items: Vec<Item>, keys: Keys, wish: Wish) -> Flight {
     let flights = inner.state().flights.clone();
-    let departure = flights.prepare(keys.clone());
-    let number = departure.number;
+    let departure = flights.departure(&keys);
     let flight = fly(inner, departure, items).boxed().shared();
-    flights.announce(keys, number, &flight, wish);
+    flights.announce(keys, &flight, wish);
     flight
 }
 
