@@ -7,7 +7,6 @@ use crate::{
 };
 use alclad::{
     Role,
-    block_cache::Statistics,
     rotation::{
         EndpointSnapshot,
         EndpointState::{Open, Parked},
@@ -215,19 +214,22 @@ async fn act(State(gateway): Shared, Path((id, act)): Path<(String, String)>) ->
 }
 
 async fn cache(State(gateway): Shared) -> Json<Value> {
-    let Statistics { total, bytes, entries, .. } = gateway.store.statistics();
+    let (kept, contents) = (gateway.store.statistics(), gateway.store.contents());
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let asked = total.hits + total.joined + total.misses;
+    let (hits, misses) = (kept.total.hits + kept.total.joined, kept.total.misses);
+    let lasting = |age| contents.expiring.get(age).copied().unwrap_or_default();
     Json(json!({
         "connected": true,
-        "totalKeys": entries,
-        "hitRate": total.hit_rate(),
-        "missRate": total.misses as f64 / asked.max(1) as f64,
-        "hits": total.hits + total.joined,
-        "misses": total.misses,
-        "memoryUsage": { "used": megabytes(bytes), "peak": megabytes(bytes) },
-        "keysByMethod": {},
-        "ttlDistribution": {},
+        "totalKeys": kept.entries,
+        "hitRate": kept.total.hit_rate(),
+        "missRate": misses as f64 / (hits + misses).max(1) as f64,
+        "hits": hits,
+        "misses": misses,
+        "memoryUsage": { "used": megabytes(kept.bytes), "peak": megabytes(kept.peak_bytes) },
+        "keysByMethod": contents.methods,
+        "ttlDistribution": {
+            "infinite": contents.until_evicted, "5min": lasting("young"), "30sec": lasting("tip"),
+        },
     }))
 }
 

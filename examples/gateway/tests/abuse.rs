@@ -3,12 +3,9 @@
 //! It takes eight seconds, or as many as the variable `ABUSE_SECONDS` says.
 #![cfg(target_os = "linux")]
 
-#[path = "support/process.rs"]
-mod program;
 mod support;
 
 use alclad_testkit::{SimChain, SimNode};
-use program::Program;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use std::{
@@ -18,7 +15,7 @@ use std::{
     },
     time::Duration,
 };
-use support::{PASSWORD, config};
+use support::{PASSWORD, config, process::Program};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -60,7 +60,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (endpoint("role = \"boss\""), 4, "a text, expected"),
         (endpoint("limit = { per_second = 1, costs = \"gold\" }"), 4, "a text, expected"),
         ("strategy = \"luck\"\n".to_owned() + &good, 1, "a text, expected"),
-        (good.clone() + "\n\n" + &good, 6, "an endpoint above has the id `a`"),
+        (good.clone() + "\n\n" + &good, 7, "an endpoint above has the id `a`"),
         ("[[endpoint]]\nurl = \"http://x\"\n".to_owned(), 1, "missing field `id`"),
         ("[[endpoint]]\nid = \"a\"\nurl = \"ftp://x\"\n".to_owned(), 3, "http"),
         ("[[endpoint]]\nid = \"a\"\nurl = \"x/y\"\n".to_owned(), 3, "http"),

@@ -1,15 +1,12 @@
 //! The program: signals, and what becomes of calls meanwhile.
 
-#[path = "support/process.rs"]
-mod program;
 mod support;
 
 use alclad_testkit::{Disruption, SimChain, SimNode};
-use program::Program;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use std::time::Duration;
-use support::{PASSWORD, config, json_of};
+use support::{PASSWORD, config, json_of, process::Program};
 use tokio::time::sleep;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"eth_gasPrice","params":[]}"#;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test asks everything")]
 
+pub mod process;
+
 use alclad_gateway::{Config, Doors, Gateway};
 use alclad_testkit::{SimChain, SimNode, SimServer};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
