@@ -118,9 +118,11 @@ pub const SECONDS: [f64; 15] =
 pub const MEMBERS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// The names that dashboards for the balancers of the `rpc_lb` family expect: ours, and theirs.
-pub const RPC_LB: [(&str, &str); 4] = [
-    (CALLS, "rpc_lb_requests_total"),
-    (CALL_DURATION, "rpc_lb_request_duration_seconds"),
+/// The last is that of a label.
+pub const RPC_LB: [(&str, &str); 5] = [
+    (ATTEMPTS, "rpc_lb_requests_total"),
+    (ATTEMPT_DURATION, "rpc_lb_request_duration_seconds"),
     (CACHE_HITS, "rpc_lb_cache_hits_total"),
     (ENDPOINT_HEALTH, "rpc_lb_provider_health"),
+    (ENDPOINT, "provider"),
 ];

@@ -18,6 +18,9 @@ mod retry_after;
 
 mod secrets;
 
+mod server;
+pub use server::RpcServer;
+
 mod target;
 pub use target::{BadUrl, UrlProblem};
 

@@ -25,6 +25,15 @@ impl End {
         }
     }
 
+    /// Whether there was an answer: a fault for which nobody else need be asked is the request's own.
+    pub(crate) fn is_good(self) -> bool {
+        match self {
+            Self::Ok | Self::Empty => true,
+            Self::Fault(fault) => !fault.other(),
+            Self::Dropped => false,
+        }
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ok => names::OK,

@@ -1,6 +1,9 @@
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
+};
 
-/// A recorder that gives some metrics other names and passes all to another recorder.
+/// A recorder that gives some metrics other names and passes all to another recorder. Labels of
+/// those metrics are renamed by the same table; all others stay as they are.
 ///
 /// ```
 /// use alclad_core::names;
@@ -33,7 +36,11 @@ impl<R> Rename<R> {
 
     fn key(&self, key: &Key) -> Option<Key> {
         let name = self.name_of(key.name())?;
-        Some(Key::from_parts(name, key.labels().cloned().collect::<Vec<_>>()))
+        let label = |label: &Label| match self.name_of(label.key()) {
+            Some(name) => Label::new(name, label.value().to_owned()),
+            None => label.clone(),
+        };
+        Some(Key::from_parts(name, key.labels().map(label).collect::<Vec<_>>()))
     }
 }
 

@@ -171,3 +171,40 @@ async fn it_never_takes_more_memory_than_it_says() {
     assert!(used.bytes_max < bytes as u64, "{} bytes of {bytes}", used.bytes_max);
     let _ = Instant::now();
 }
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_since_the_beginning_are_counted_with_their_faults() {
+    let (node, report) = (SimNode::new(&SimChain::new(7)), Report::new());
+    node.set(Disruption::http_status(503).times(2));
+    for _ in 0..5 {
+        call(&node, &report, "eth_chainId", None).await;
+        advance(Duration::from_secs(3600)).await;
+    }
+    call(&node, &report, "eth_gasPrice", Some("own")).await;
+    let totals = report.totals();
+    assert_eq!(totals.calls, 5, "what an endpoint was asked is no call of the application");
+    assert_eq!(totals.faults.into_iter().collect::<Vec<_>>(), [("ServerError", 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_requests_to_an_endpoint_are_told_one_by_one() {
+    let (node, report) = (SimNode::new(&SimChain::new(7)), Report::new());
+    assert!(report.recent_calls(&"own".into()).is_empty());
+    node.set(Disruption::http_status(503).times(1));
+    node.add(Disruption::SlowBy(ms(10)));
+    for method in ["eth_chainId", "eth_gasPrice"] {
+        call(&node, &report, method, Some("own")).await;
+        call(&node, &report, method, Some("other")).await;
+    }
+    advance(ms(500)).await;
+    let recent = report.recent_calls(&"own".into());
+    let told = recent.iter().map(|call| (call.method, call.success, call.age));
+    let told = told.collect::<Vec<_>>();
+    assert_eq!(told[0], ("eth_gasPrice", true, ms(510)));
+    assert_eq!((told[1].0, told[1].1, told.len()), ("eth_chainId", false, 2));
+    assert_eq!(recent[0].took, ms(10));
+    for _ in 0..100 {
+        call(&node, &report, "eth_chainId", Some("own")).await;
+    }
+    assert_eq!(report.recent_calls(&"own".into()).len(), 32);
+}

@@ -1,6 +1,7 @@
 use crate::{
     Endpoint, LeastLatency, Rotation, Sends, Strategy,
     call::Hedging,
+    changes::Changes,
     endpoint::Parts,
     filters::Filters,
     freshness::Freshness,
@@ -129,8 +130,6 @@ impl RotationBuilder {
     /// The rotation. Without any endpoint its every call ends in
     /// [`NoEndpoint`](alclad_core::error::NoEndpoint).
     pub fn build(self) -> Rotation {
-        let seat = |(number, parts)| Arc::new(Seat::new(parts, number, &self.heads));
-        let seats = self.endpoints.into_iter().enumerate().map(seat).collect();
         let shared = Shared {
             budget: self.budget,
             spare: Budget::new(SPARE_SHARE, SPARE_RESERVE),
@@ -140,7 +139,10 @@ impl RotationBuilder {
             sends: self.sends,
             freshness: Freshness::new(self.heads.clone()),
             filters: Filters::default(),
+            changes: Changes::default(),
         };
+        let seat = |(number, parts)| Arc::new(Seat::new(parts, number, &shared));
+        let seats = self.endpoints.into_iter().enumerate().map(seat).collect();
         self.heads.on_reorg(|reorg| {
             let endpoint = reorg.endpoint.to_string();
             metrics::counter!(names::REORGS, names::ENDPOINT => endpoint).increment(1);

@@ -5,6 +5,9 @@ pub use builder::RotationBuilder;
 
 mod call;
 
+mod changes;
+pub use changes::{Change, Event};
+
 mod endpoint;
 #[cfg(feature = "http")]
 pub use endpoint::{BadEndpoints, Endpoints};

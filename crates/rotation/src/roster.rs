@@ -1,6 +1,7 @@
 use crate::{
     Role, Sends, Strategy,
     call::{Hedging, Route},
+    changes::Changes,
     filters::Filters,
     freshness::{BLOCK_NUMBER, Freshness, Wanted},
     polling::{interval, look_at, question},
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) sends: Sends,
     pub(crate) freshness: Freshness,
     pub(crate) filters: Filters,
+    pub(crate) changes: Changes,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl Roster {
         };
         let candidates: SmallVec<[Candidate<'_>; 4]> = seats.iter().map(candidate).collect();
         let candidates = Candidates::new(&candidates, method, is_detour);
+        let candidates = candidates.with_changes(&self.shared.changes);
         seats[candidates.chosen_by(&*self.shared.strategy)]
     }
 

@@ -1,6 +1,6 @@
 use crate::{
-    Endpoint, EndpointSnapshot, RotationBuilder, call::ask, polling::Polling, roster::Roster,
-    seat::Seat,
+    Change, Endpoint, EndpointSnapshot, Event, RotationBuilder, call::ask, polling::Polling,
+    roster::Roster, seat::Seat,
 };
 use alclad_core::{Budget, CallOptions, EndpointId, Heads, UniqueIds};
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
@@ -44,6 +44,11 @@ impl Rotation {
     /// first.
     pub fn snapshot(&self) -> Vec<EndpointSnapshot> {
         self.roster.load().seats.iter().map(|seat| seat.snapshot()).collect()
+    }
+
+    /// What has changed at the endpoints lately, and why: the newest first, at most 64.
+    pub fn changes(&self) -> Vec<Change> {
+        self.roster.load().shared.changes.list()
     }
 
     /// What has been seen of the chain's head, at each endpoint and in all.
@@ -90,11 +95,11 @@ impl Rotation {
         let roster = self.roster.load();
         parts.id = unique(parts.id, |id| roster.position(id).is_some());
         let number = roster.seats.iter().map(|seat| seat.number + 1).max();
-        let heads = &roster.shared.freshness.heads;
-        let seat = Arc::new(Seat::new(parts, number.unwrap_or_default(), heads));
+        let seat = Arc::new(Seat::new(parts, number.unwrap_or_default(), &roster.shared));
         self.change(|seats| seats.push(Arc::clone(&seat)));
         drop(one_at_a_time);
         tracing::info!(endpoint = %seat.id, "endpoint added");
+        roster.shared.changes.add(&seat.id, Event::Added);
         seat.id.clone()
     }
 
@@ -105,6 +110,7 @@ impl Rotation {
         tracing::info!(%endpoint, "endpoint removed");
         // Nor does a call go on to it that began before.
         seat.leave();
+        self.roster.load().shared.changes.add(endpoint, Event::Removed);
         self.change(|seats| seats.retain(|other| other.id != *endpoint));
         true
     }
@@ -120,6 +126,12 @@ impl Rotation {
         self.seat(endpoint).map(|seat| seat.enable(false)).is_some()
     }
 
+    /// Closes an endpoint's circuit: whatever it failed with, it is asked again as usual. Returns
+    /// whether there is such a one.
+    pub fn close(&self, endpoint: &EndpointId) -> bool {
+        self.seat(endpoint).map(|seat| seat.circuit.reset()).is_some()
+    }
+
     /// Sets an endpoint's share of the calls. Returns whether there is such a one.
     pub fn set_weight(&self, endpoint: &EndpointId, weight: u32) -> bool {
         self.seat(endpoint).map(|seat| seat.set_weight(weight)).is_some()
@@ -131,6 +143,7 @@ impl Rotation {
         let known = self.seat(endpoint).is_some();
         if known {
             tracing::info!(%endpoint, "switched by hand");
+            self.roster.load().shared.changes.add(endpoint, Event::SwitchedTo);
             self.switch(Some(endpoint));
         }
         known

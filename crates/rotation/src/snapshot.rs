@@ -1,7 +1,7 @@
 use crate::Role;
 use alclad_core::{EndpointId, Fault};
 use serde::{Serialize, Serializer};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What a rotation knows about one endpoint.
 ///
@@ -12,6 +12,10 @@ pub struct EndpointSnapshot {
     /// Its name.
     #[serde(serialize_with = "as_text")]
     pub id: EndpointId,
+    /// Of an HTTP endpoint that was given by its URL, the scheme and the host: all of the URL that
+    /// may be shown.
+    #[serde(serialize_with = "origin")]
+    pub origin: Option<Arc<str>>,
     /// Its tier: lower ones are asked first.
     pub tier: u8,
     /// What it is asked.
@@ -30,6 +34,13 @@ pub struct EndpointSnapshot {
     pub hedges: u64,
     /// How often it said that it was asked too much.
     pub throttles: u64,
+    /// How many of its answers speak against it: a revert does not.
+    pub errors: u64,
+    /// Its failures without a success between them.
+    pub strikes: u32,
+    /// How long ago it failed last.
+    #[serde(rename = "failed_ms", serialize_with = "as_milliseconds")]
+    pub failed: Option<Duration>,
     /// How many answers ended in which fault, by [`Fault::name`].
     pub faults: BTreeMap<&'static str, u64>,
     /// How long its good answers take: a moving average that follows peaks at once.
@@ -43,6 +54,9 @@ pub struct EndpointSnapshot {
     pub p99: Option<Duration>,
     /// The newest block that it has shown.
     pub head: Option<u64>,
+    /// How long ago it showed what it has.
+    #[serde(rename = "seen_ms", serialize_with = "as_milliseconds")]
+    pub seen: Option<Duration>,
     /// How many blocks it was behind the others when it showed its head last.
     pub lag: u64,
     /// Whether that is too many for what needs the head.
@@ -50,6 +64,13 @@ pub struct EndpointSnapshot {
     /// The methods for which it is not asked now: it said that it does not offer them, or had
     /// nothing where others had an answer.
     pub unsupported: Vec<String>,
+}
+
+impl EndpointSnapshot {
+    /// Whether it is asked as usual: it is switched on, and its circuit is closed.
+    pub const fn is_healthy(&self) -> bool {
+        self.enabled && matches!(self.state, EndpointState::Closed)
+    }
 }
 
 /// Whether an endpoint is asked.
@@ -90,6 +111,10 @@ pub enum EndpointState {
 
 pub(crate) fn as_text<S: Serializer>(id: &EndpointId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn origin<S: Serializer>(origin: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    origin.as_deref().serialize(serializer)
 }
 
 pub(crate) fn as_milliseconds<S: Serializer>(

@@ -241,6 +241,98 @@ async fn a_snapshot_has_all_that_is_to_be_known_and_is_json() {
     sleep(secs(1)).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_closed_by_hand_is_asked_at_once() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].set(Disruption::http_status(401));
+    nodes.read_well().await;
+    assert!(!nodes.seat(0).is_healthy());
+    nodes.nodes[0].clear();
+    assert!(nodes.rotation.close(&id("a")) && !nodes.rotation.close(&id("z")));
+    assert!(nodes.seat(0).is_healthy());
+    nodes.nodes[0].reset_counters();
+    nodes.read_well().await;
+    assert_eq!(nodes.nodes[0].total_calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_speaks_against_an_endpoint_is_counted_and_dated() {
+    let nodes = Nodes::new();
+    let seat = nodes.seat(0);
+    assert_eq!((seat.errors, seat.strikes, seat.failed, seat.seen), (0, 0, None, None));
+    nodes.nodes[0].set(Disruption::http_status(500).times(2));
+    nodes.read_well().await;
+    nodes.read_well().await;
+    advance(secs(3)).await;
+    let seat = nodes.seat(0);
+    assert_eq!((seat.errors, seat.strikes, seat.failed), (2, 2, Some(secs(3))));
+    nodes.read_well().await;
+    let seat = nodes.seat(0);
+    assert_eq!((seat.errors, seat.strikes, seat.failed), (2, 0, Some(secs(3))));
+    nodes.show_heads_of_those_that_answer().await;
+    advance(secs(2)).await;
+    assert_eq!(nodes.seat(0).seen, Some(secs(2)));
+    assert_eq!(nodes.seat(0).origin, None, "it has no URL");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_changes_are_told_with_their_reasons() {
+    let nodes = three(Rotation::builder().with_strategy(Ordered::new()));
+    nodes.read_well().await;
+    assert!(nodes.rotation.changes().is_empty());
+    nodes.nodes[0].set(Disruption::Reset);
+    for _ in 0..6 {
+        nodes.read_well().await;
+    }
+    nodes.nodes[0].clear();
+    advance(ms(1001)).await;
+    for _ in 0..2 {
+        nodes.rotation.disable(&id("c"));
+        nodes.rotation.enable(&id("c"));
+    }
+    nodes.rotation.switch_to(&id("b"));
+    nodes.rotation.add(Endpoint::new("d", nodes.nodes[0].transport()));
+    nodes.rotation.remove(&id("d"));
+    let told = nodes.rotation.changes().into_iter().rev();
+    let told = told.map(|change| format!("{} {}", change.endpoint, change.event.name()));
+    let expected = [
+        "a open",
+        "b moved_to",
+        "c disabled",
+        "c enabled",
+        "c disabled",
+        "c enabled",
+        "b switched_to",
+        "d added",
+        "d removed",
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let first = nodes.rotation.changes().pop().expect("nine changes");
+    assert_eq!(
+        (first.age, first.event.to_string()),
+        (ms(1001), "open for 1.0 s: Connection".into())
+    );
+    let json = serde_json::to_value(&first).expect("it can be serialised");
+    let text = "open for 1.0 s: Connection";
+    assert_eq!(json, json!({ "age_ms": 1001.0, "endpoint": "a", "event": "open", "text": text }));
+    for _ in 0..100 {
+        nodes.rotation.disable(&id("c"));
+        nodes.rotation.enable(&id("c"));
+    }
+    assert_eq!(nodes.rotation.changes().len(), 64);
+}
+
+#[tokio::test]
+async fn of_a_url_only_its_origin_is_told() {
+    let url = "https://user:KEY@x.example:8443/v3/KEY?a=KEY";
+    let endpoints = [Endpoint::parse("a", url).unwrap(), Endpoint::http("b", url.parse().unwrap())];
+    let rotation = Rotation::builder().endpoints(endpoints).build();
+    for endpoint in rotation.snapshot() {
+        assert_eq!(endpoint.origin.as_deref(), Some("https://x.example:8443"));
+        assert!(!format!("{endpoint:?}").contains("KEY"));
+    }
+}
+
 impl Nodes {
     async fn show_heads_of_those_that_answer(&self) {
         for label in ["a", "b", "c"] {

@@ -8,7 +8,7 @@ mod snapshot;
 
 pub use findings::{Finding, Notable, Subject, Thresholds};
 pub use redact::redact;
-pub use snapshot::{Example, FaultCount, Line, RecentError, ReportSnapshot};
+pub use snapshot::{Example, FaultCount, Line, RecentCall, RecentError, ReportSnapshot, Totals};
 
 use crate::end::End;
 use alclad_core::{AnswerNote, EndpointId, Fault, Method};
@@ -94,6 +94,20 @@ impl Report {
         ReportSnapshot::new(methods.collect(), endpoints.collect(), recent, &self.0.thresholds)
     }
 
+    /// How many calls of the application ended since the report began, and in which faults.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.0.methods.iter().filter_map(OnceLock::get).for_each(|row| row.add_to(&mut totals));
+        totals
+    }
+
+    /// The last requests to an endpoint, the newest first; at most 32.
+    pub fn recent_calls(&self, endpoint: &EndpointId) -> Vec<RecentCall> {
+        let endpoints = lock(&self.0.endpoints);
+        let row = endpoints.iter().find(|row| row.name() == endpoint.as_str());
+        row.map_or_else(Vec::new, |row| row.recent(Instant::now()))
+    }
+
     /// Where a layer writes: its endpoint's line, or those of the methods.
     pub(crate) fn place(&self, endpoint: Option<&EndpointId>) -> Place {
         let line = endpoint.map(|id| self.0.endpoint(id.as_str()));
@@ -176,7 +190,11 @@ impl Place {
         end: End,
         took: Duration,
     ) {
-        self.row(row, method).record(self.shared.slice(now), end, took);
+        let place = self.row(row, method);
+        place.record(self.shared.slice(now), end, took);
+        if self.endpoint.is_some() {
+            place.remember(now, method, end, took);
+        }
     }
 
     /// This was said with a fault.

@@ -1,15 +1,18 @@
 //! One line of the report, in slices of time.
 
-use super::{Example, FaultCount, Line, lock, redact};
+use super::{Example, FaultCount, Line, RecentCall, Totals, lock, redact};
 use crate::end::End;
 use alclad_core::{AnswerNote, Fault, Health};
 use alloy_json_rpc::Response;
 use alloy_transport::TransportError;
 use hdrhistogram::Histogram;
-use std::{array, sync::Mutex, time::Duration};
+use std::{array, collections::VecDeque, sync::Mutex, time::Duration};
+use tokio::time::Instant;
 
 /// So many slices are kept.
 pub(super) const INTERVALS: usize = 12;
+/// So many requests to an endpoint are remembered.
+const REMEMBERED: usize = 32;
 /// How long a slice is.
 const SLICE: Duration = Duration::from_secs(300);
 /// The longest time that the histogram tells from a longer one, in microseconds.
@@ -32,6 +35,9 @@ pub(super) struct Row {
 struct State {
     slots: [Option<Box<Slot>>; INTERVALS],
     examples: [Option<Box<(u64, Example)>>; Fault::NAMES.len()],
+    /// Since the beginning.
+    ended: [u64; End::ROWS],
+    recent: VecDeque<(Instant, &'static str, End, Duration)>,
 }
 
 struct Slot {
@@ -57,7 +63,9 @@ pub(super) struct Said<'a> {
 
 impl Row {
     pub(super) fn new(name: String) -> Self {
-        let state = State { slots: array::from_fn(|_| None), examples: array::from_fn(|_| None) };
+        let (slots, examples) = (array::from_fn(|_| None), array::from_fn(|_| None));
+        let (ended, recent) = ([0; End::ROWS], VecDeque::new());
+        let state = State { slots, examples, ended, recent };
         Self { name, state: Mutex::new(state) }
     }
 
@@ -66,7 +74,35 @@ impl Row {
     }
 
     pub(super) fn record(&self, slice: u64, end: End, took: Duration) {
-        lock(&self.state).slot(slice).record(end, took);
+        let mut state = lock(&self.state);
+        state.ended[end.row()] += 1;
+        state.slot(slice).record(end, took);
+    }
+
+    /// Keeps this request for a while, by itself.
+    pub(super) fn remember(&self, now: Instant, method: &'static str, end: End, took: Duration) {
+        let recent = &mut lock(&self.state).recent;
+        if recent.len() == REMEMBERED {
+            recent.pop_front();
+        }
+        recent.push_back((now, method, end, took));
+    }
+
+    pub(super) fn recent(&self, now: Instant) -> Vec<RecentCall> {
+        let call = |(at, method, end, took): &(Instant, &'static str, End, Duration)| RecentCall {
+            age: now.saturating_duration_since(*at),
+            method,
+            took: *took,
+            success: end.is_good(),
+        };
+        lock(&self.state).recent.iter().rev().map(call).collect()
+    }
+
+    pub(super) fn add_to(&self, totals: &mut Totals) {
+        let ended = lock(&self.state).ended;
+        totals.calls += ended.iter().sum::<u64>();
+        let faults = Fault::NAMES.iter().zip(ended).filter(|(_, count)| *count > 0);
+        faults.for_each(|(fault, count)| *totals.faults.entry(fault).or_default() += count);
     }
 
     /// Keeps an example of a fault, if there is none of this slice.
@@ -139,8 +175,7 @@ impl Slot {
             End::Fault(fault) => Some(fault),
             _ => None,
         };
-        // A fault for which nobody else need be asked is the request's own.
-        self.good += u64::from(fault.is_none_or(|fault| !fault.other()));
+        self.good += u64::from(end.is_good());
         let speaks_against = |fault: Fault| fault.health() != Health::Nothing;
         self.errors += u64::from(fault.is_some_and(speaks_against));
         self.sum = self.sum.saturating_add(took);

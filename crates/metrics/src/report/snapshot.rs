@@ -1,6 +1,6 @@
 use super::{Finding, Thresholds};
 use serde::{Serialize, Serializer};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a [`Report`](super::Report) says at one moment: a table for a terminal by `Display`, data
 /// for machines by `Serialize`, in which times are seconds.
@@ -92,6 +92,32 @@ pub struct RecentError {
     pub fault: &'static str,
     /// What was said.
     pub example: Example,
+}
+
+/// What has become of all calls of the application.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// How many calls ended.
+    pub calls: u64,
+    /// How many of them in a fault, by its name.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+/// One request to an endpoint, a while ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RecentCall {
+    /// How long ago it ended.
+    #[serde(serialize_with = "seconds")]
+    pub age: Duration,
+    /// The method, or `other`.
+    pub method: &'static str,
+    /// How long it took.
+    #[serde(serialize_with = "seconds")]
+    pub took: Duration,
+    /// Whether it had an answer: a result, or an error that is the request's own doing.
+    pub success: bool,
 }
 
 impl ReportSnapshot {

@@ -31,6 +31,7 @@ pub struct Endpoint<T, L = Identity> {
     tier: u8,
     role: Role,
     weight: NonZeroU32,
+    origin: Option<Arc<str>>,
 }
 
 /// What a rotation takes of an endpoint.
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) tier: u8,
     pub(crate) role: Role,
     pub(crate) weight: u32,
+    pub(crate) origin: Option<Arc<str>>,
     pub(crate) target: Box<dyn Target>,
     /// The limiters among its layers, the outermost last.
     pub(crate) limiters: Vec<Arc<dyn Headroom>>,
@@ -51,8 +53,9 @@ impl Endpoint<alclad_http::HttpTransport> {
     /// The label, and never the URL, names it in errors, logs, metrics and snapshots.
     pub fn http(label: impl Into<EndpointId>, url: url::Url) -> Self {
         let id = label.into();
+        let origin = url.origin().ascii_serialization();
         let transport = alclad_http::HttpTransport::named(id.clone(), url);
-        Self::new(id, transport)
+        Self { origin: Some(origin.into()), ..Self::new(id, transport) }
     }
 
     /// [`http`](Self::http) for a URL that is still text, as from a configuration.
@@ -63,7 +66,9 @@ impl Endpoint<alclad_http::HttpTransport> {
     /// repeats nothing of the text, which may hold a key.
     pub fn parse(label: impl Into<EndpointId>, url: &str) -> Result<Self, alclad_http::BadUrl> {
         let id = label.into();
-        Ok(Self::new(id.clone(), alclad_http::HttpTransport::parse(id, url)?))
+        let transport = alclad_http::HttpTransport::parse(id.clone(), url)?;
+        let origin = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization().into());
+        Ok(Self { origin, ..Self::new(id, transport) })
     }
 }
 
@@ -77,6 +82,7 @@ impl<T> Endpoint<T> {
             tier: 0,
             role: Role::default(),
             weight: NonZeroU32::MIN,
+            origin: None,
         }
     }
 }
@@ -84,8 +90,8 @@ impl<T> Endpoint<T> {
 impl<T, L> Endpoint<T, L> {
     /// Adds a layer below those that are there.
     pub fn layer<M>(self, layer: M) -> Endpoint<T, Stack<M, L>> {
-        let Self { id, transport, layers, tier, role, weight } = self;
-        Endpoint { id, transport, layers: Stack::new(layer, layers), tier, role, weight }
+        let Self { id, transport, layers, tier, role, weight, origin } = self;
+        Endpoint { id, transport, layers: Stack::new(layer, layers), tier, role, weight, origin }
     }
 
     /// Puts it into a tier: a higher one is asked only when no endpoint of a lower one can serve.
@@ -130,10 +136,11 @@ where
     L::Service: Transport + Clone,
 {
     pub(crate) fn into_parts(self) -> Parts {
-        let Self { id, transport, layers, tier, role, weight } = self;
+        let Self { id, transport, layers, tier, role, weight, origin } = self;
         let floor = UniqueIds::only_if(is_pubsub(&transport), transport);
         let (ring, limiters) = headroom::collect(|| layers.layer(floor));
-        Parts { id, tier, role, weight: weight.get(), target: Box::new(Ring(ring)), limiters }
+        let (weight, target) = (weight.get(), Box::new(Ring(ring)));
+        Parts { id, tier, role, weight, origin, target, limiters }
     }
 }
 

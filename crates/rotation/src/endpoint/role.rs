@@ -4,7 +4,9 @@
 /// are sent transactions, and they are asked nothing else: so a private relay gets every
 /// transaction, and no public endpoint sees one. [`Role::Read`] endpoints are never sent a
 /// transaction, also when there is no other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Role {

@@ -1,4 +1,4 @@
-use crate::{EndpointState, strategy::HealthyFor};
+use crate::{EndpointState, Event, changes::Changes, strategy::HealthyFor};
 use alclad_core::{EndpointId, Fault, Health, names};
 use std::{
     sync::{
@@ -60,6 +60,7 @@ pub(crate) struct Circuit {
     marked: AtomicBool,
     epoch: Instant,
     record: Mutex<Record>,
+    changes: Changes,
 }
 
 #[derive(Default)]
@@ -70,6 +71,8 @@ struct Record {
     parks: u32,
     window: Option<Window>,
     fault: Option<Fault>,
+    /// When it failed last.
+    failed: Option<Instant>,
 }
 
 struct Window {
@@ -107,7 +110,7 @@ impl Drop for Probe {
 }
 
 impl Circuit {
-    pub(crate) fn new(id: EndpointId) -> Self {
+    pub(crate) fn new(id: EndpointId, changes: Changes) -> Self {
         Self {
             id,
             state: AtomicU8::new(CLOSED),
@@ -118,6 +121,7 @@ impl Circuit {
             marked: AtomicBool::new(false),
             epoch: Instant::now(),
             record: Mutex::default(),
+            changes,
         }
     }
 
@@ -178,6 +182,7 @@ impl Circuit {
     pub(crate) fn fail(&self, fault: Fault, health: Health, age: u32, requests: u64) {
         let mut record = self.record();
         self.marked.store(true, Relaxed);
+        record.failed = Some(Instant::now());
         let change = match health {
             Health::Failure if age == self.age() => self.strike(&mut record, requests, fault),
             Health::Park(hint) => self.park(&mut record, hint, fault),
@@ -243,7 +248,7 @@ impl Circuit {
     }
 
     fn close(&self, record: &mut Record) -> Change {
-        *record = Record::default();
+        *record = Record { failed: record.failed, ..Record::default() };
         self.until.store(0, Relaxed);
         self.closed.store(self.at(Duration::ZERO), Relaxed);
         self.state.store(CLOSED, Release);
@@ -256,10 +261,12 @@ impl Circuit {
         let state = match change {
             None => return,
             Some(Change::Closed) => {
+                self.changes.add(&self.id, Event::Closed);
                 tracing::info!(endpoint = %self.id, state = "closed", "endpoint serves again");
                 "closed"
             }
             Some(Change::LeftAlone { name, wait, fault }) => {
+                self.changes.add(&self.id, Event::LeftAlone { state: name, wait, fault });
                 tracing::warn!(endpoint = %self.id, %fault, state = name, ?wait, "endpoint left alone");
                 name
             }
@@ -303,6 +310,12 @@ impl Circuit {
             PARKED | REFUSED if !left.is_zero() => EndpointState::Parked { left, fault },
             _ => EndpointState::HalfOpen { fault },
         }
+    }
+
+    /// Its failures without a success between them, and how long ago it failed last.
+    pub(crate) fn failures(&self) -> (u32, Option<Duration>) {
+        let record = self.record();
+        (record.strikes, record.failed.map(|failed| failed.elapsed()))
     }
 
     /// So long from now, in milliseconds since `epoch`, rounded up.

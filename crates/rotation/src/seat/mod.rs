@@ -8,10 +8,12 @@ pub(crate) use digest::Digest;
 pub(crate) use load::Load;
 
 use crate::{
-    EndpointSnapshot, EndpointState, Role,
+    EndpointSnapshot, EndpointState, Event, Role,
+    changes::Changes,
     endpoint::{Parts, Target},
+    roster::Shared,
 };
-use alclad_core::{EndpointId, Fault, Headroom, Heads, Health, Limiter, Lookout};
+use alclad_core::{EndpointId, Fault, Headroom, Health, Limiter, Lookout};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use alloy_transport::TransportFut;
 use circuit::{Access, Circuit, Probe};
@@ -36,6 +38,7 @@ pub(crate) struct Seat {
     pub(crate) number: usize,
     pub(crate) tier: u8,
     pub(crate) role: Role,
+    origin: Option<Arc<str>>,
     pub(crate) circuit: Circuit,
     pub(crate) load: Load,
     pub(crate) lookout: Lookout,
@@ -47,25 +50,28 @@ pub(crate) struct Seat {
     limiters: Vec<Arc<dyn Headroom>>,
     hedges: AtomicU64,
     throttles: AtomicU64,
+    errors: AtomicU64,
     looked: Mutex<Option<Instant>>,
     told_of_lag: AtomicBool,
     gauges: Gauges,
     faults: Mutex<BTreeMap<&'static str, u64>>,
+    changes: Changes,
 }
 
 // === impl Seat ===
 
 impl Seat {
-    pub(crate) fn new(parts: Parts, number: usize, heads: &Heads) -> Self {
-        let Parts { id, tier, role, weight, target, limiters } = parts;
+    pub(crate) fn new(parts: Parts, number: usize, shared: &Shared) -> Self {
+        let Parts { id, tier, role, weight, origin, target, limiters } = parts;
         gauges::health(&id, true);
         Self {
             number,
             tier,
             role,
-            circuit: Circuit::new(id.clone()),
+            origin,
+            circuit: Circuit::new(id.clone(), shared.changes.clone()),
             load: Load::new(),
-            lookout: heads.enrol(id.clone()),
+            lookout: shared.freshness.heads.enrol(id.clone()),
             methods: Methods::default(),
             weight: AtomicU32::new(weight),
             enabled: AtomicBool::new(true),
@@ -74,10 +80,12 @@ impl Seat {
             limiters,
             hedges: AtomicU64::new(0),
             throttles: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
             looked: Mutex::new(None),
             told_of_lag: AtomicBool::new(false),
             gauges: Gauges::default(),
             faults: Mutex::default(),
+            changes: shared.changes.clone(),
             id,
         }
     }
@@ -114,6 +122,7 @@ impl Seat {
         if self.enabled.swap(enabled, Relaxed) != enabled {
             tracing::info!(endpoint = %self.id, enabled, "endpoint switched on or off by hand");
             gauges::health(&self.id, enabled && self.circuit.is_closed());
+            self.changes.add(&self.id, if enabled { Event::Enabled } else { Event::Disabled });
         }
     }
 
@@ -131,6 +140,7 @@ impl Seat {
             return;
         }
         let (head, lag) = (self.lookout.head(), self.lookout.lag());
+        self.changes.add(&self.id, if lags { Event::Lagging(lag) } else { Event::CaughtUp });
         match lags {
             true => {
                 tracing::warn!(endpoint = %self.id, head, lag, "endpoint lags behind the others")
@@ -201,6 +211,9 @@ impl Seat {
             }
             _ => {}
         }
+        if fault.health() != Health::Nothing {
+            self.errors.fetch_add(1, Relaxed);
+        }
         *self.faults().entry(fault.name()).or_default() += 1;
     }
 
@@ -209,8 +222,10 @@ impl Seat {
     }
 
     pub(crate) fn snapshot(&self) -> EndpointSnapshot {
+        let (strikes, failed) = self.circuit.failures();
         EndpointSnapshot {
             id: self.id.clone(),
+            origin: self.origin.clone(),
             tier: self.tier,
             role: self.role,
             weight: self.weight(),
@@ -223,11 +238,15 @@ impl Seat {
             in_flight: self.load.in_flight(),
             hedges: self.hedges.load(Relaxed),
             throttles: self.throttles.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            strikes,
+            failed,
             faults: self.faults().clone(),
             latency: self.load.average(),
             p50: self.load.quantile(0.5),
             p99: self.load.quantile(0.99),
             head: self.lookout.head(),
+            seen: self.lookout.age(),
             lag: self.lookout.lag(),
             lagging: self.lookout.is_lagging(),
             unsupported: self.methods.avoided(),

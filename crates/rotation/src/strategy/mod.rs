@@ -9,7 +9,7 @@ pub use ordered::Ordered;
 mod weighted;
 pub use weighted::WeightedRoundRobin;
 
-use crate::seat::Load;
+use crate::{Event, changes::Changes, seat::Load};
 use alclad_core::EndpointId;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -63,6 +63,7 @@ pub struct Candidates<'a> {
     candidates: &'a [Candidate<'a>],
     method: &'a str,
     is_detour: bool,
+    changes: Option<&'a Changes>,
 }
 
 // === impl Candidates ===
@@ -73,7 +74,20 @@ impl<'a> Candidates<'a> {
         method: &'a str,
         is_detour: bool,
     ) -> Self {
-        Self { candidates, method, is_detour }
+        Self { candidates, method, is_detour, changes: None }
+    }
+
+    pub(crate) const fn with_changes(mut self, changes: &'a Changes) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
+    /// From now on the calls go to this one.
+    fn tell_of_move(&self, to: &Candidate<'_>) {
+        tracing::info!(endpoint = %to.id, "the calls go to another endpoint");
+        if let Some(changes) = self.changes {
+            changes.add(to.id, Event::MovedTo);
+        }
     }
 
     /// A healthy endpoint is left out, because of this one call: it was already asked, without

@@ -61,7 +61,7 @@ impl Strategy for Ordered {
         {
             self.current.store(chosen.order(), Relaxed);
             if current != NOBODY {
-                tracing::info!(endpoint = %chosen.id(), "the calls go to another endpoint");
+                candidates.tell_of_move(chosen);
             }
         }
         chosen
