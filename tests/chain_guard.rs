@@ -2,7 +2,7 @@
 //! signed for the other.
 
 use alclad::{
-    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, TimeoutLayer,
+    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
     TxGuardLayer,
     core::error::{RefusedTransaction, cause},
 };
@@ -71,10 +71,16 @@ async fn every_answer_is_of_the_right_chain() {
 #[tokio::test]
 async fn a_transaction_for_another_chain_is_not_sent() {
     let node = Node::start();
+    let other_node = Node::start_with(&["--chain-id", "1337"]);
     let relay = LossyRelay::before(node.address()).await.unwrap();
     let guard = ChainGuardLayer::expect(CHAIN);
-    let rotation =
-        Rotation::builder().endpoint(Endpoint::http("relay", relay.url()).layer(guard)).build();
+    let endpoints = [("other", other_node.url()), ("relay", relay.url())];
+    let endpoint = |(label, url)| Endpoint::http(label, url).layer(guard.clone());
+    let rotation = Rotation::builder()
+        .endpoints(endpoints.map(endpoint))
+        .with_sends(Sends::All)
+        .with_strategy(Ordered::new())
+        .build();
     let provider = ProviderBuilder::new().connect_client(client(&rotation));
 
     let other = transfer(&node, OTHER).await.encoded_2718();
@@ -87,6 +93,8 @@ async fn a_transaction_for_another_chain_is_not_sent() {
     let sent = within(LIMIT, provider.send_raw_transaction(&own)).await.unwrap();
     assert!(within(LIMIT, sent.get_receipt()).await.unwrap().status());
     assert!(relay.sends() > 0);
+    // The node that would have taken the first one was sent neither.
+    assert_eq!(other_node.direct().get_block_number().await.unwrap(), 0);
 }
 
 #[tokio::test]

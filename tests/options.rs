@@ -4,6 +4,7 @@
 use alclad::{CallOptions, Endpoint, Ordered, RetryLayer, Rotation};
 use alclad_tests::{Node, within};
 use alloy::{
+    consensus::Transaction,
     primitives::{Address, U64, U256},
     providers::{Provider, ProviderBuilder},
     rpc::{
@@ -15,6 +16,8 @@ use alloy::{
 };
 use std::time::Duration;
 
+const LIMIT: Duration = Duration::from_secs(20);
+
 const FIRST: U64 = U64::from_limbs([1001]);
 const SECOND: U64 = U64::from_limbs([1002]);
 
@@ -22,6 +25,7 @@ sol! {
     #[sol(rpc)]
     interface Word {
         function word() external view returns (uint256);
+        function set(uint256 word) external;
     }
 }
 
@@ -106,6 +110,24 @@ async fn a_scope_holds_for_the_calls_of_fillers() {
     assert!(receipt.expect("mined by the second node").status());
     assert_eq!(nodes[0].direct().get_block_number().await.unwrap(), 0);
     assert_eq!(rotation.snapshot()[0].requests, 0, "not even the nonce is from the first node");
+}
+
+#[tokio::test]
+async fn a_derived_rotation_sends_for_a_contract_from_the_nonce_to_the_receipt() {
+    let Chains { rotation, nodes } = chains();
+    let pinned = client(rotation.pinned("second"));
+    let provider = ProviderBuilder::new().wallet(nodes[1].wallet()).connect_client(pinned);
+    // An account without code takes any call.
+    let contract = Word::new(Address::repeat_byte(0xcc), &provider);
+    for nonce in 0..2 {
+        let sent = within(LIMIT, async { contract.set(U256::from(7)).send().await }).await;
+        let receipt = within(LIMIT, sent.unwrap().get_receipt()).await.unwrap();
+        let mined = nodes[1].direct().get_transaction_by_hash(receipt.transaction_hash).await;
+        assert_eq!((receipt.status(), mined.unwrap().unwrap().nonce()), (true, nonce));
+    }
+    let [first, second] = [0, 1].map(|index| rotation.snapshot()[index].requests);
+    assert_eq!(first, 0, "not even a look at the head");
+    assert!(second >= 8, "nonce, fees, gas, send and receipt of two: {second}");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ struct Run {
     node: SimNode,
     client: RpcClient,
     limiter: RateLimiter,
-    _server: SimServer,
+    _server: Option<SimServer>,
 }
 
 impl Run {
@@ -54,7 +54,16 @@ impl Run {
         let limiter = layer.limiter();
         let transport = HttpTransport::new(server.url());
         let client = RpcClient::builder().layer(layer).transport(transport, true);
-        Self { node, client, limiter, _server: server }
+        Self { node, client, limiter, _server: Some(server) }
+    }
+
+    /// In this process, where nothing is late.
+    fn without_a_network(limit: RateLimit, layer: RateLimitLayer) -> Self {
+        let node = SimNode::new(&SimChain::new(7));
+        node.set_rate_limit(limit);
+        let limiter = layer.limiter();
+        let client = RpcClient::builder().layer(layer).transport(node.transport(), true);
+        Self { node, client, limiter, _server: None }
     }
 
     async fn call(&self) -> bool {
@@ -72,8 +81,8 @@ impl Run {
     }
 }
 
-async fn uses_the_limit_and_stays_below_it(name: &str, limit: RateLimit, layer: RateLimitLayer) {
-    let run = Run::start(limit, layer).await;
+/// How many were turned away, and which share of what the node allows was used.
+async fn all_calls(name: &str, run: &Run) -> (u64, f64) {
     let start = Instant::now();
     let calls = stream::iter(0..CALLS).map(|_| run.call());
     let answered = calls.buffer_unordered(CONCURRENCY).filter(|ok| std::future::ready(*ok)).count();
@@ -81,11 +90,24 @@ async fn uses_the_limit_and_stays_below_it(name: &str, limit: RateLimit, layer: 
     let used = answered as f64 / start.elapsed().as_secs_f64() / f64::from(LIMIT);
     let throttled = run.node.throttled();
     println!("{name}: {throttled} of {CALLS} throttled, {:.1} % of the limit used", used * 100.0);
-    assert!(throttled <= CALLS / 2000, "{name}: {throttled} throttled");
     assert_eq!(answered as u64, CALLS - throttled);
     assert_eq!(run.limiter.throttled(), throttled);
-    // On an idle machine 97 % and more; what a busy one keeps waiting is not used.
-    assert!(used >= 0.80, "{name}: {used}");
+    (throttled, used)
+}
+
+/// What a busy machine keeps waiting is not used, and arrives together: of three runs one tells.
+async fn uses_the_limit_and_stays_below_it(
+    name: &str,
+    limit: RateLimit,
+    layer: impl Fn() -> RateLimitLayer,
+) {
+    for _ in 0..3 {
+        let (throttled, used) = all_calls(name, &Run::start(limit, layer()).await).await;
+        if throttled <= CALLS / 2000 && used >= 0.95 {
+            return;
+        }
+    }
+    panic!("{name}: too much was turned away, or too little used, in every run");
 }
 
 /// `changed` is half the limit.
@@ -119,9 +141,20 @@ async fn settles(name: &str, limit: RateLimit, changed: RateLimit, layer: RateLi
 #[tokio::test]
 async fn the_limit_is_used_and_next_to_nothing_is_turned_away() {
     tokio::join!(
-        uses_the_limit_and_stays_below_it("token bucket", bucket(LIMIT), for_bucket()),
-        uses_the_limit_and_stays_below_it("sliding window", window(LIMIT), for_window()),
+        uses_the_limit_and_stays_below_it("token bucket", bucket(LIMIT), for_bucket),
+        uses_the_limit_and_stays_below_it("sliding window", window(LIMIT), for_window),
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_late_nothing_is_turned_away() {
+    for (name, limit, layer) in [
+        ("token bucket", bucket(LIMIT), for_bucket()),
+        ("sliding window", window(LIMIT), for_window()),
+    ] {
+        let (throttled, used) = all_calls(name, &Run::without_a_network(limit, layer)).await;
+        assert!(throttled == 0 && (0.95..=1.01).contains(&used), "{name}: {throttled}, {used}");
+    }
 }
 
 #[tokio::test]

@@ -139,26 +139,48 @@ impl Run {
 
 const TAIL: Disruption = Disruption::SlowBy(Duration::from_millis(500));
 
+const TRIES: usize = 5;
+
 #[tokio::test]
 async fn a_tail_at_one_endpoint_is_not_seen() {
-    let healthy = Run::start().await;
-    let healthy = healthy.score("healthy", healthy.rotation()).await;
-    let run = Run::start().await;
-    run.nodes[0].set(TAIL.with_share(0.05));
-    let score = run.score("tail at one", run.rotation()).await;
-    assert_eq!(score.right, CALLS);
-    assert!(score.cost <= 1.05 && score.p99 < 250.0, "beside {} ms", healthy.p99);
+    let is_not_seen = async || {
+        let run = Run::start().await;
+        let healthy = run.score("healthy", run.rotation()).await;
+        run.nodes.iter().for_each(SimNode::reset_counters);
+        run.nodes[0].set(TAIL.with_share(0.05));
+        let score = run.score("tail at one", run.rotation()).await;
+        assert!(score.right == CALLS && score.cost <= 1.05);
+        score.p99 < 3.0 * healthy.p99
+    };
+    assert!(once_in(TRIES, is_not_seen).await, "the tail is seen in every run");
 }
 
 #[tokio::test]
 async fn a_tail_at_all_endpoints_is_cut_off() {
     for share in [0.01, 0.04, 0.05, 0.06, 0.09] {
-        let run = Run::start().await;
-        run.nodes.iter().for_each(|node| node.set(TAIL.with_share(share)));
-        let score = run.score(&format!("tail of {share} at all"), run.rotation()).await;
-        assert_eq!(score.right, CALLS);
-        assert!(score.cost <= 1.07);
+        // More late calls than the budget has hedges stay late.
+        let is_affordable = share <= 0.05;
+        let is_cut_off = async || {
+            let run = Run::start().await;
+            let healthy = run.score("healthy", run.rotation()).await;
+            run.nodes.iter().for_each(SimNode::reset_counters);
+            run.nodes.iter().for_each(|node| node.set(TAIL.with_share(share)));
+            let score = run.score(&format!("tail of {share} at all"), run.rotation()).await;
+            assert!(score.right == CALLS && score.cost <= 1.07);
+            !is_affordable || score.p99 < f64::max(30.0, 3.0 * healthy.p99)
+        };
+        assert!(once_in(TRIES, is_cut_off).await, "a tail of {share} is seen in every run");
     }
+}
+
+/// What a busy machine delays it delays now and then, and what a tail delays every time.
+async fn once_in(tries: usize, run: impl AsyncFn() -> bool) -> bool {
+    for _ in 0..tries {
+        if run().await {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test]
@@ -172,9 +194,9 @@ async fn a_lagging_endpoint_is_found_out() {
                 .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
         }
         let name = if fastest { "lags and is the fastest" } else { "lags" };
-        // Of the first calls, which find all endpoints unknown, a few may go wrong.
+        // Of the first calls, which find all endpoints unknown, a few may go wrong: 0.2 %.
         let score = run.score(name, run.rotation()).await;
-        assert!(score.right >= CALLS - 10 && score.cost <= 1.05);
+        assert!(score.right >= CALLS - 4 && score.cost <= 1.05);
         run.nodes.iter().for_each(SimNode::reset_counters);
         let score = run
             .score(&format!("{name}, heads are polled"), run.rotation().with_head_polling())

@@ -146,10 +146,15 @@ pub(super) const REJECTED: Group = Group::sends(
         "is banned",
         "address * blacklist",
         "sender * blacklist",
+        "denylist",
         "sanctioned",
         "forbidden sender",
         "transaction is not permitted",
         "transaction not permitted",
+        "transaction filtered",
+        "transaction is skipped",
+        "circuit capacity",
+        "line count",
         "not authorized to send",
         "rejected by policy",
         "invalid sender",
@@ -221,6 +226,8 @@ pub(super) const UNAFFORDABLE: Group = Group::always(
         // with "for", or an account at the vendor may be meant
         "insufficient funds for",
         "insufficient balance for",
+        "insufficient sender balance",
+        "lack of funds",
         "not enough funds for",
         "enough funds to",
         "upfront cost exceeds",
@@ -249,5 +256,14 @@ pub(super) const UNAFFORDABLE: Group = Group::always(
 
 pub(super) const VAGUE: Group = Group::sends(
     Fault::TxRejected,
-    &["rejected", "too low", "txpool", "mempool", "transaction pool", "invalid transaction"],
+    &[
+        "rejected",
+        "too low",
+        "above the limit",
+        "greater than the allowed",
+        "txpool",
+        "mempool",
+        "transaction pool",
+        "invalid transaction",
+    ],
 );
