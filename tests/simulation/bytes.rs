@@ -13,7 +13,7 @@ use std::{
 };
 
 /// How many seeds are looked at if nobody says otherwise: each is run three times.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 /// More epochs than it takes until all that was put aside is freed.
 const EPOCHS: usize = 64;
 /// Within so many seeds the planted leak is found.

@@ -35,23 +35,24 @@ use tally::Tally;
 /// How many seeds are run if nobody says otherwise.
 const SEEDS: u64 = 2_000;
 
-/// Seeds that once broke an invariant, and must not again: a refused transaction that was told of
-/// the others' error; a nonce that nobody could look up; a newest block that was orphaned unseen.
+/// Seeds that once broke an invariant, and must not again: a question of the cache's own that
+/// outlasted the caller's deadline (92, 278); `latest` that was read as a block that was only asked for
+/// by its number (136, 205), or as one that had long been followed (225); an answer that was noted
+/// under the name of an endpoint which had not answered (61, 137).
 /// What is drawn differently since then is kept as a test of the layer that was mended.
-const REGRESSIONS: &[u64] = &[14, 602, 840, 856];
+const REGRESSIONS: &[u64] = &[61, 92, 136, 137, 205, 225, 278];
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
 }
 
+/// A planted bug, the invariant that it breaks, and a part of what is said of it.
+type Planted = (Mutant, Invariant, &'static str);
+
 /// Runs these seeds on all cores, until one breaks an invariant: if a bug was planted, the one that
 /// is to find it.
-fn first_violation(
-    first: u64,
-    count: u64,
-    planted: Option<(Mutant, Invariant)>,
-) -> Option<(u64, Violation)> {
-    let (mutant, wanted) = planted.unzip();
+fn first_violation(first: u64, count: u64, planted: Option<Planted>) -> Option<(u64, Violation)> {
+    let mutant = planted.map(|(mutant, ..)| mutant);
     let (next, tally) = (AtomicU64::new(first), Mutex::new(Tally::default()));
     let found = Mutex::new(None::<(u64, Violation)>);
     let bar = match mutant {
@@ -72,7 +73,9 @@ fn first_violation(
         *tally.lock().unwrap() += report.tally;
         bar.inc(1);
         let mut violations = report.violations.into_iter();
-        let is_it = |violation: &Violation| wanted.is_none_or(|it| it == violation.invariant);
+        let is_it = |Violation { invariant, what, .. }: &Violation| {
+            planted.is_none_or(|(_, broken, sign)| *invariant == broken && what.contains(sign))
+        };
         if let Some(violation) = violations.find(is_it) {
             if env::var_os("ALCLAD_KEEP_GOING").is_some() {
                 println!("seed {seed}: {violation:?}");
@@ -137,7 +140,7 @@ fn seeds_that_once_failed_hold() {
 #[test]
 fn every_planted_bug_is_caught() {
     for planted in Mutant::ALL {
-        let (mutant, invariant) = planted;
+        let (mutant, invariant, _) = planted;
         let (seed, violation) = first_violation(0, SEEDS, Some(planted))
             .unwrap_or_else(|| panic!("{mutant:?} is not caught within {SEEDS} seeds"));
         println!("{mutant:?}: {invariant:?} catches it at seed {seed}: {}", violation.what);

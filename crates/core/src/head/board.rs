@@ -163,6 +163,14 @@ impl Board {
         view?.trail.at(number).filter(|link| link.since <= since).map(|link| link.hash)
     }
 
+    /// When an endpoint that has the served head last told its `latest`, if that was not above.
+    pub(super) fn told(&self) -> Option<Instant> {
+        let served = self.served?;
+        let views = self.views.iter().filter(|view| view.head() >= Some(served));
+        let told = views.filter_map(|view| view.told).filter(|(latest, _)| *latest <= served);
+        told.map(|(_, at)| at).max()
+    }
+
     /// The height from which a claim may be far: its own, or that of the others if that is higher.
     /// Where nobody else has shown any, none is.
     fn reach(&self, index: usize) -> u64 {
@@ -243,7 +251,7 @@ impl Board {
     fn measure(&self, now: Instant) {
         let moment = self.pace.block_time();
         for (index, view) in self.views.iter().enumerate() {
-            let told = view.told.map(|at| now.duration_since(at)).filter(|age| *age < moment);
+            let told = view.told.map(|(_, at)| now.duration_since(at)).filter(|age| *age < moment);
             let compared = view.head().zip(self.head_of_others(index, now));
             if let (Some(age), Some((head, others))) = (told, compared) {
                 // What it has not shown since may excuse it, and does not clear it.

@@ -148,12 +148,11 @@ impl Heads {
         self.board().confirmed.map(|at| at.elapsed())
     }
 
-    /// How long ago an endpoint that has the served head last told which block is its newest. One
-    /// that only shows a block that was asked for by its number may have many more.
+    /// How long ago, at most, the served head was an endpoint's newest block: what it told then is
+    /// not above the served head, and by now it has that. A block that was asked for by its number
+    /// does not tell that there is no newer one.
     pub fn latest_age(&self) -> Option<Duration> {
-        let board = self.board();
-        let has_it = board.views.iter().filter(|view| view.head() >= board.served);
-        has_it.filter_map(|view| view.told).max().map(|at| at.elapsed())
+        self.board().told().map(|at| at.elapsed())
     }
 
     /// How long a block takes: [given](Self::with_block_time), learnt, or 12 seconds.

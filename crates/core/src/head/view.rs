@@ -67,8 +67,8 @@ pub(super) struct View {
     pub(super) standing: Arc<Standing>,
     /// When it last showed its head.
     pub(super) seen: Option<Instant>,
-    /// When it last told its `latest`.
-    pub(super) told: Option<Instant>,
+    /// Its `latest` as it last told it, and when.
+    pub(super) told: Option<(u64, Instant)>,
     pub(super) safe: Option<u64>,
     pub(super) finalized: Option<u64>,
     /// What is not believed, and when it was said.
@@ -103,7 +103,7 @@ impl View {
         if let Some(latest) = sighting.latest {
             orphaned = self.trail.drop_above(latest);
             self.standing.head.set(Some(latest));
-            (self.seen, self.told) = (Some(now), Some(now));
+            (self.seen, self.told) = (Some(now), Some((latest, now)));
         }
         let shown = sighting.block.map(|block| block.number);
         let shown = shown.max(sighting.safe).max(sighting.finalized);

@@ -101,6 +101,24 @@ async fn a_block_that_was_asked_for_by_its_number_does_not_make_the_newest_one_y
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_tells_of_a_newer_block_does_not_make_the_served_one_younger() {
+    let (heads, [a, b]) = with_block_time(TWO);
+    show(&b, 99);
+    advance(SECOND).await;
+    show(&a, 100);
+    assert_eq!((heads.latest(), heads.latest_age()), (Some(99), Some(SECOND)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_who_lags() {
+    let (heads, [a, b, c]) = with_block_time(TWO);
+    show_all(&[&a, &b], 100);
+    advance(SECOND).await;
+    show(&c, 98);
+    assert_eq!((heads.latest(), heads.latest_age()), (Some(100), Some(SECOND)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_clone_of_a_lookout_takes_its_place_away() {
     let (heads, [a, b]) = with_block_time(TWO);
     show(&a, 100);
