@@ -7,20 +7,20 @@ use tokio::process::Command;
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/clients");
 
 /// A program that is killed when it is dropped.
-pub fn tool(name: &str) -> Command {
+pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new(find(name));
     command.env("NODE_PATH", format!("{TOOLS}/node_modules")).kill_on_drop(true);
     command
 }
 
 /// Where a program is.
-pub fn find(name: &str) -> PathBuf {
+pub(crate) fn find(name: &str) -> PathBuf {
     let program = Path::new(TOOLS).join("bin").join(name);
     assert!(program.exists(), "this test needs {name}: run `cargo xtask test`, which brings it");
     program
 }
 
 /// A file beside the tests.
-pub fn script(path: &str) -> PathBuf {
+pub(crate) fn script(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
 }

@@ -10,7 +10,7 @@ account = web3.eth.account.from_key(key)
 fees = {"maxFeePerGas": 2 * web3.eth.gas_price, "maxPriorityFeePerGas": web3.eth.max_priority_fee}
 signed = account.sign_transaction(
     {
-        "to": to,
+        "to": Web3.to_checksum_address(to),
         "value": Web3.to_wei(1, "ether"),
         "gas": 21000,
         "chainId": web3.eth.chain_id,
