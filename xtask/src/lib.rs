@@ -3,6 +3,7 @@
 pub mod anvil;
 pub mod bench;
 pub mod ci;
+pub mod clients;
 mod command;
 mod features;
 pub mod fuzz;

@@ -6,16 +6,16 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-pub struct Program {
-    pub process: Child,
+pub(crate) struct Program {
+    pub(crate) process: Child,
     /// `127.0.0.1:port`.
-    pub public: String,
-    pub admin: String,
+    pub(crate) public: String,
+    pub(crate) admin: String,
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Program {
-    pub async fn start(config: &Path, password: &str) -> Self {
+    pub(crate) async fn start(config: &Path, password: &str) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_alclad-gateway"))
             .arg("--config")
             .arg(config)
@@ -40,7 +40,7 @@ impl Program {
         }
     }
 
-    pub async fn logs(&mut self, words: &str) -> String {
+    pub(crate) async fn logs(&mut self, words: &str) -> String {
         loop {
             let line = self.log.next_line().await.expect("a text").expect("it goes on");
             if line.contains(words) {
@@ -49,14 +49,14 @@ impl Program {
         }
     }
 
-    pub async fn signal(&self, name: &str) {
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.process.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([name, &id]).status().await.expect("there is kill");
         assert!(sent.success());
     }
 
     /// What it has of the memory, in bytes.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id().expect("it runs"));
         let status = std::fs::read_to_string(path).expect("Linux tells");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
