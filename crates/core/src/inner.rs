@@ -110,6 +110,8 @@ pin_project! {
         Waits { service: S, packet: Option<RequestPacket> },
         #[doc(hidden)]
         Sent { #[pin] answer: S::Future },
+        #[doc(hidden)]
+        Answered,
     }
 }
 
@@ -117,17 +119,23 @@ impl<S: Upstream> Future for Attempt<S> {
     type Output = Result<ResponsePacket, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match self.as_mut().project() {
-            AttemptProjection::Sent { answer } => return answer.poll(cx),
-            AttemptProjection::Waits { service, packet } => {
-                ready!(service.poll_ready(cx))?;
-                // It is taken once: from here on the answer is waited for.
-                let Some(packet) = packet.take() else { return Poll::Pending };
-                service.call(packet)
+        loop {
+            match self.as_mut().project() {
+                AttemptProjection::Waits { service, packet } => {
+                    ready!(service.poll_ready(cx))?;
+                    let packet = packet.take().expect("it is taken once");
+                    let answer = service.call(packet);
+                    self.set(Self::Sent { answer });
+                }
+                AttemptProjection::Sent { answer } => {
+                    let answer = ready!(answer.poll(cx));
+                    // A permit that the inner future holds is free at once.
+                    self.set(Self::Answered);
+                    return Poll::Ready(answer);
+                }
+                AttemptProjection::Answered => panic!("polled after its answer"),
             }
-        };
-        self.set(Self::Sent { answer });
-        self.poll(cx)
+        }
     }
 }
 
