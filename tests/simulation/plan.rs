@@ -111,11 +111,14 @@ impl StackPlan {
         let endpoints = if has_rotation { rng.usize(1..=4) } else { 1 };
         let guarded = rng.u8(..3) == 0;
         let has_roles = rng.u8(..4) == 0;
-        let rings = (0..endpoints).map(|_| RingPlan::draw(rng, guarded, has_roles)).collect();
+        let rings: Vec<_> =
+            (0..endpoints).map(|_| RingPlan::draw(rng, guarded, has_roles)).collect();
         let rotation = has_rotation.then(|| RotationPlan::draw(rng));
         let retry = (rng.u8(..4) > 0).then(|| RetryPlan::draw(rng, has_rotation));
         let cache = (rng.u8(..3) > 0).then(|| CachePlan::draw(rng, has_rotation));
-        let learns = guarded && rng.u8(..3) == 0;
+        // Who may only write cannot say which chain it is.
+        let can_say = rings.iter().any(|ring| ring.role != Role::Write);
+        let learns = guarded && rng.u8(..3) == 0 && can_say;
         Self { rings, rotation, retry, cache, tx_guard: rng.bool(), learns, metrics: rng.bool() }
     }
 

@@ -252,6 +252,26 @@ async fn a_hedged_batch_is_answered_whole_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_hedge_asks_only_what_the_first_has_not_answered() {
+    let nodes = Nodes::new();
+    nodes.nodes.iter().for_each(|node| node.set(Disruption::SlowBy(ms(10))));
+    let account = nodes.chain.accounts()[0];
+    let members = || {
+        let balance = request(1, "eth_getBalance", json!([account, "0x1"]));
+        alclad_testkit::batch([balance, request(2, "eth_call", json!([{ "to": account }, "0x1"]))])
+    };
+    for _ in 0..40 {
+        nodes.send(members()).await.expect("answers");
+    }
+    nodes.nodes.iter().for_each(SimNode::reset_counters);
+    nodes.nodes[0].set(Disruption::SlowBy(ms(500)));
+    nodes.nodes[1].add(Disruption::rpc_error(-32603, "Internal error").on("eth_call"));
+    assert!(nodes.send(members()).await.expect("answers").is_success());
+    let asked = |method| [1, 2].map(|node| nodes.nodes[node].calls(method));
+    assert_eq!((asked("eth_call"), asked("eth_getBalance")), ([1, 1], [1, 0]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_primary_is_not_hedged_at_a_backup() {
     let nodes = dressed(in_order(), |label, endpoint| match label {
         "a" => endpoint,

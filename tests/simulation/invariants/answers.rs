@@ -43,7 +43,7 @@ const LATE: Duration = Duration::from_millis(2);
 /// Judges what a call came to.
 pub(crate) fn judge(world: &World, plan: &StackPlan, call: &Call, answer: &Answer, notes: &Notes) {
     let broken = ends_in_time(world, call).or_else(|| match answer {
-        Ok(packet) => has_its_shape(call, packet),
+        Ok(packet) => has_its_shape(world, plan, call, packet),
         Err(_) => None,
     });
     if let Some(what) = broken {
@@ -70,11 +70,18 @@ fn ends_in_time(world: &World, call: &Call) -> Option<String> {
     (now > deadline + LATE).then(|| format!("ends {:?} after its deadline", now - deadline))
 }
 
-fn has_its_shape(call: &Call, packet: &ResponsePacket) -> Option<String> {
+/// Where nobody asks again, nobody looks at the ids of what passes either: they are the node's.
+fn has_its_shape(
+    world: &World,
+    plan: &StackPlan,
+    call: &Call,
+    packet: &ResponsePacket,
+) -> Option<String> {
     let is_batch = matches!(packet, ResponsePacket::Batch(_));
     let ids: Vec<_> = packet.responses().iter().map(|response| response.id.clone()).collect();
     let expected: Vec<_> = (0..call.members.len()).map(|member| call.id(member)).collect();
-    (is_batch != call.is_batch || ids != expected)
+    let is_nodes_own = is_plain(plan) && world.ailed(0).next().is_some();
+    (!is_nodes_own && (is_batch != call.is_batch || ids != expected))
         .then(|| format!("was asked {expected:?} and is answered {ids:?}"))
 }
 
@@ -102,11 +109,15 @@ const fn is_final(fault: Fault) -> bool {
     matches!(fault, Fault::Reverted | Fault::InvalidRequest | Fault::TxRejected)
 }
 
+/// No layer asks more than once.
+fn is_plain(plan: &StackPlan) -> bool {
+    plan.rotation.is_none() && plan.retry.is_none()
+}
+
 /// The node's own words for a transaction that it has: without a layer that knows better.
 fn is_plainly_there(world: &World, plan: &StackPlan, hash: B256, fault: Fault) -> bool {
-    let is_plain = plan.rotation.is_none() && plan.retry.is_none();
     let says_so = matches!(fault, Fault::AlreadyKnown | Fault::NonceTooLow);
-    is_plain && says_so && world.chain.submissions(hash) > 1
+    is_plain(plan) && says_so && world.chain.submissions(hash) > 1
 }
 
 fn of_response(

@@ -47,7 +47,7 @@ pub(super) fn is_untrue(
     // One that has failed is noted too, though an earlier one has answered.
     let answered = |(place, ending)| match place {
         Place::Door(index) if name(index) == endpoint.as_str() => {
-            matches!(ending, Some(Ending::Good | Ending::Null | Ending::Fault(_)))
+            ending.is_some_and(|ending| ending != Ending::Dropped)
         }
         _ => false,
     };

@@ -1,6 +1,6 @@
 use crate::{
     call::{
-        Call, Leg,
+        Call, Indices, Leg,
         route::{Asked, Next, Standing},
     },
     seat::{Digest, Load},
@@ -119,10 +119,11 @@ impl Call {
         let [leg] = &self.legs[..] else { return alarm.set_again() };
         let is_early = alarm.rings == 0;
         alarm.set_again();
-        let members = leg.members.clone();
-        let Some(request) = self.members[members[0]].question().request() else { return };
-        let Next::Ask(pick) = self.routes[members[0]].next(&Asked::of(request), &self.roster)
-        else {
+        // Of those that were asked, a hedge may have answered some.
+        let members: Indices = self.open(&leg.members).collect();
+        let Some(first) = members.first() else { return };
+        let Some(request) = self.members[*first].question().request() else { return };
+        let Next::Ask(pick) = self.routes[*first].next(&Asked::of(request), &self.roster) else {
             return;
         };
         let spare = &self.roster.shared.spare;
