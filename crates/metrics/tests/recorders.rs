@@ -105,8 +105,8 @@ async fn the_balancers_names_can_be_had() {
     describe();
     MetricsLayer::for_endpoint("own").layer(instant()).oneshot(read()).await.unwrap();
     let seen = seen(&snapshotter);
-    assert_eq!(seen["rpc_lb_requests_total{method=eth_call,outcome=ok,provider=own}"], 1.0);
-    let timed = "rpc_lb_request_duration_seconds{method=eth_call,provider=own} count";
+    assert_eq!(seen["rpc_lb_requests_total{provider=own,method=eth_call,outcome=ok}"], 1.0);
+    let timed = "rpc_lb_request_duration_seconds{provider=own,method=eth_call} count";
     assert_eq!(seen[timed], 1.0);
     assert_eq!(seen["alclad_attempts_in_flight{endpoint=own}"], 0.0);
     assert!(!seen.keys().any(|name| name.starts_with(names::ATTEMPTS)));

@@ -121,7 +121,7 @@ pub(crate) fn as_milliseconds<S: Serializer>(
     time: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.as_secs_f64() * 1000.0).serialize(serializer)
+    time.map(|time| time.as_micros() as f64 / 1000.0).serialize(serializer)
 }
 
 fn left_as_milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

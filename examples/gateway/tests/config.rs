@@ -63,7 +63,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (good.clone() + "\n\n" + &good, 7, "an endpoint above has the id `a`"),
         ("[[endpoint]]\nurl = \"http://x\"\n".to_owned(), 1, "missing field `id`"),
         ("[[endpoint]]\nid = \"a\"\nurl = \"ftp://x\"\n".to_owned(), 3, "http"),
-        ("[[endpoint]]\nid = \"a\"\nurl = \"x/y\"\n".to_owned(), 3, "http"),
+        ("[[endpoint]]\nid = \"a\"\nurl = \"x/y\"\n".to_owned(), 3, "does not parse"),
         (
             "[[endpoint]]\nid = \"a\"\nurl = \"http://${NOT_SET_AT_ALL}\"\n".to_owned(),
             3,

@@ -83,6 +83,10 @@ pub(super) fn read_call(
     let id = call.id.map(RawValue::get);
     Ok(match call.request(Id::Number(place)) {
         Ok(request) => ((id, None), Some(request)),
+        // What is no call is no notification either.
+        Err(error) if error.code == INVALID_REQUEST => {
+            ((id.or(Some("null")), Some(Failure(error))), None)
+        }
         Err(error) => ((id, Some(Failure(error))), None),
     })
 }
