@@ -3,6 +3,8 @@
 //!
 //! Needs valgrind and `gungraun-runner`; `cargo xtask bench` brings the latter.
 
+#![allow(missing_docs, reason = "the harness makes public items that nobody can document")]
+
 use alclad_bench::{STACKS, call, runtime};
 use alloy::{
     rpc::json_rpc::{RequestPacket, ResponsePacket},

@@ -23,7 +23,7 @@ fn main() {
     let costs = STACKS.map(|stack| Cost::of(&stack));
     let bare = &costs[0];
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN);
+    table.load_style(ASCII_MARKDOWN);
     table.set_header(["", "ns, fastest", "ns, median", "allocations", "instructions"]);
     for (index, (stack, cost)) in STACKS.iter().zip(&costs).enumerate() {
         let over = |of: fn(&Cost) -> f64| match index {

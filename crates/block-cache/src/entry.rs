@@ -1,6 +1,12 @@
 //! An answer that was kept.
 
-use crate::{Age, Keep, chain::Chain, question::{Key, chain_of}, statistics::Counters, verdict::Verdict};
+use crate::{
+    Age, Keep,
+    chain::Chain,
+    question::{Key, chain_of},
+    statistics::Counters,
+    verdict::Verdict,
+};
 use alclad_core::{EndpointId, Method};
 use alloy_primitives::B256;
 use serde_json::value::RawValue;

@@ -59,7 +59,8 @@ impl Hot {
     ) -> Option<T> {
         let mut slots = self.shard().0.try_lock().ok()?;
         let place = &mut slots[digest as usize % SLOTS];
-        let slot = place.as_mut().filter(|slot| slot.digest == digest && *slot.entry.key == *key)?;
+        let slot =
+            place.as_mut().filter(|slot| slot.digest == digest && *slot.entry.key == *key)?;
         let is_of_now = slot.generation == self.generation();
         let read = read(&slot.entry).filter(|_| is_of_now && slot.left > 0);
         match read {
@@ -75,8 +76,7 @@ impl Hot {
             return;
         }
         if let Ok(mut slots) = self.shard().0.try_lock() {
-            slots[digest as usize % SLOTS] =
-                Some(Slot { digest, entry, generation, left: HITS });
+            slots[digest as usize % SLOTS] = Some(Slot { digest, entry, generation, left: HITS });
         }
     }
 

@@ -68,7 +68,9 @@ impl Near {
 
 impl Noted {
     fn forget_below(&mut self, chain_id: u64, lowest: u64) {
-        while let Some((&block, digests)) = self.digests.range((chain_id, 0)..(chain_id, lowest)).next() {
+        while let Some((&block, digests)) =
+            self.digests.range((chain_id, 0)..(chain_id, lowest)).next()
+        {
             self.count -= digests.len() as u64;
             self.digests.remove(&block);
         }

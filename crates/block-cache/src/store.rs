@@ -1,7 +1,7 @@
 use crate::{
     Contents, FileError, Statistics,
-    entry::Entry,
     chain::Chain,
+    entry::Entry,
     file, glob,
     hot::Hot,
     near::Near,
@@ -120,8 +120,7 @@ impl BlockCache {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>, chain_id: u64) -> Result<usize, FileError> {
-        let is_final =
-            |entry: &Arc<Entry>| entry.is_of_chain(chain_id) && entry.is_kept_for_ever();
+        let is_final = |entry: &Arc<Entry>| entry.is_of_chain(chain_id) && entry.is_kept_for_ever();
         let all = self.0.cache.iter().map(|(_, entry)| entry).filter(is_final);
         file::save(path.as_ref(), chain_id, all)
     }

@@ -95,9 +95,7 @@ impl<S: Upstream, T> Ready<S, T> {
     pub fn call(&mut self, packet: RequestPacket) -> Attempt<S> {
         match self.polled.take() {
             Some(mut service) => Attempt::Sent { answer: service.call(packet) },
-            None => {
-                Attempt::Waits { service: self.shared.service.clone(), packet: Some(packet) }
-            }
+            None => Attempt::Waits { service: self.shared.service.clone(), packet: Some(packet) },
         }
     }
 }

@@ -33,15 +33,14 @@ use std::future::poll_fn;
 /// use alclad_http::RpcServer;
 /// # use alloy_json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload};
 /// # use serde_json::value::to_raw_value;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
 /// # let stack = tower::service_fn(|packet: RequestPacket| async move {
 /// #     let request = packet.as_single().expect("one call");
 /// #     let payload = ResponsePayload::Success(to_raw_value("0x1").unwrap());
 /// #     let response = Response { id: request.id().clone(), payload };
 /// #     Ok::<_, alloy_transport::TransportError>(ResponsePacket::Single(response))
 /// # });
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-///
 /// let server = RpcServer::new();
 /// let body = br#"{"jsonrpc":"2.0","id":1.50,"method":"eth_chainId","params":[]}"#;
 /// let answer = server.answer(stack, body).await;

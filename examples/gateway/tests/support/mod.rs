@@ -57,7 +57,12 @@ impl Stage {
         answer(self.http.get(self.public(path))).await
     }
 
-    pub(crate) async fn manage(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn manage(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let request = self.admin(method, path);
         answer(if body.is_null() { request } else { request.body(body.to_string()) }).await
     }
