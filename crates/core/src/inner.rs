@@ -108,7 +108,7 @@ pin_project! {
         Waits { service: S, packet: Option<RequestPacket> },
         #[doc(hidden)]
         Sent { #[pin] answer: S::Future },
-        #[doc(hidden)]
+        /// It has its answer.
         Answered,
     }
 }
