@@ -134,9 +134,9 @@ fn all() -> BoxTransport {
 }
 
 /// What stands above the retry layer.
-fn over_cache<S: alclad::core::Upstream>(below: S) -> BoxTransport
+fn over_cache<S>(below: S) -> BoxTransport
 where
-    S: Sync,
+    S: alclad::core::Upstream + Sync,
 {
     let guarded = TxGuardLayer::expect(7).layer(cache().layer(below));
     boxed(MetricsLayer::new().layer(guarded))

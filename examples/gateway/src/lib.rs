@@ -1,5 +1,6 @@
 //! The gateway: see the README. It is a library too, for its tests.
 
+#[allow(clippy::result_large_err, reason = "a refusal is an answer too, and made once")]
 mod admin;
 mod config;
 mod page;
