@@ -34,7 +34,7 @@ async fn a_reload_changes_whom_it_asks_and_loses_no_call() {
     let in_flight = tokio::spawn(call());
     sleep(Duration::from_millis(50)).await;
     let other = config("", &servers).replace("\"one\"", "\"other\"");
-    let other = other.replace(&servers[0].url().to_string(), &servers[1].url().to_string());
+    let other = other.replace(&servers[0].url().to_string(), servers[1].url().as_ref());
     let other = other[..other.rfind("[[endpoint]]").unwrap()].to_owned();
     std::fs::write(file.path(), other).unwrap();
     program.signal("-HUP").await;
