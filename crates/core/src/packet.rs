@@ -211,6 +211,7 @@ impl Members {
                 let member = &mut self.list[*index];
                 // It would be success, and of which transaction is not said.
                 if indices.len() > 1 && member.open_fault() == Some(Fault::AlreadyKnown) {
+                    member.discard_answer();
                     member.fail(Fault::Malformed);
                 }
             }

@@ -101,6 +101,9 @@ async fn restore(
         let number = response.id.as_number().and_then(|number| number.checked_sub(first));
         if let Some(caller) = number.and_then(|index| callers.get(usize::try_from(index).ok()?)) {
             response.id = caller.clone();
+        } else if !response.id.is_none() && callers.contains(&response.id) {
+            // It was not sent, so it is no answer to the caller who has this id.
+            response.id = Id::Number(first);
         }
     }
     Ok(answer)

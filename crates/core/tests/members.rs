@@ -7,7 +7,7 @@ use alclad_core::{
     note, send,
 };
 use alclad_testkit::{answer, answers, assert_packet, batch, error, request, single};
-use alloy_json_rpc::{Id, RequestPacket, ResponsePacket};
+use alloy_json_rpc::{Id, RequestPacket, Response, ResponsePacket};
 use alloy_transport::TransportErrorKind;
 use std::time::Duration;
 
@@ -117,6 +117,23 @@ fn a_doubled_answer_is_none_even_if_an_earlier_attempt_had_one() {
     assert!(members[1].last_answer().is_none());
     let answer = members.finish().unwrap();
     assert_eq!(classify("eth_call", &answer.responses()[1]), Outcome::Fault(Fault::Malformed));
+}
+
+/// Found by the model that packets are fuzzed against: each member was given the error of all, and
+/// a layer above took it for the success of every send in the batch.
+#[test]
+fn an_error_without_an_id_makes_no_member_of_a_batch_known() {
+    let sends = || batch((1..=2).map(|id| request(id, send::SEND_RAW_TRANSACTION, ["0x"])));
+    let refusal = || Response { id: Id::None, ..error(0, -32000, "already known") };
+    for refusal in [ResponsePacket::Single(refusal()), answers([refusal(), refusal()])] {
+        let mut members = members(&sends());
+        absorb(&mut members, &[0, 1], refusal);
+        let answer = members.finish().unwrap();
+        for response in answer.responses() {
+            let outcome = classify(send::SEND_RAW_TRANSACTION, response);
+            assert_eq!(outcome, Outcome::Fault(Fault::Malformed));
+        }
+    }
 }
 
 #[tokio::test]

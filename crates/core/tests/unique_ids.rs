@@ -105,6 +105,24 @@ async fn an_answer_to_nobody_stays_one() {
     assert!(back.response_ids().eq(answers(strangers).response_ids()));
 }
 
+/// Found by the model that packets are fuzzed against: it was taken for the answer to the caller's
+/// request of that id.
+#[tokio::test]
+async fn an_answer_to_an_id_that_was_not_sent_answers_nobody() {
+    let (transport, mut upstream) = mock();
+    let callers =
+        [request(1, "eth_call", ()), request_with_id(Id::String("a".into()), "eth_call", ())];
+    let call = tokio::spawn(UniqueIds::new(transport).oneshot(batch(callers)));
+    let waiting = upstream.next().await.unwrap();
+    let named = Response { id: Id::String("a".into()), ..answer(0, "0x") };
+    let last = ids(&waiting)[1];
+    waiting.respond(answers([answer(1, "0x"), named, answer(last, "0x")]));
+    let back = call.await.unwrap().unwrap();
+    let asked = [Id::Number(1), Id::String("a".into())];
+    assert_eq!(back.response_ids().filter(|id| asked.contains(id)).count(), 1);
+    assert_eq!(back.responses()[2].id, asked[1]);
+}
+
 #[tokio::test]
 async fn errors_pass_through_unchanged() {
     let (transport, mut upstream) = mock();
