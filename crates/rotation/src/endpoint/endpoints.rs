@@ -120,7 +120,8 @@ impl Word {
             ParseError::RelativeUrlWithoutBase => BadEndpoints::NoScheme { word: position },
             problem => BadEndpoints::Unreadable { word: position, problem },
         };
-        let Some((_, rest)) = text.split_once("://") else {
+        let parts = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+        let Some((_, rest)) = parts else {
             return Err(BadEndpoints::NoScheme { word: position });
         };
         // The parser would take what follows the further slashes, perhaps a key, for the host.
@@ -153,6 +154,12 @@ impl Word {
         };
         Endpoint::http(EndpointId::of_url(&self.url), self.url).with_role(role)
     }
+}
+
+/// Whether it is, and not perhaps a key before a later `://`: of `https:KEY/?at=https://` the parser
+/// would take the key for the host.
+fn is_scheme(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// What is wrong with a line of endpoints.
