@@ -17,7 +17,6 @@ use alclad::{
 use alloy_json_rpc::{Id, Request, RequestPacket};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
-use axum::http::HeaderValue;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -67,7 +66,7 @@ impl Gateway {
     pub async fn start(config: Config, password: &str) -> Result<(Arc<Self>, Doors)> {
         let is_safe = config.admin_listen.ip().is_loopback() || password != "changeme";
         ensure!(is_safe && !password.is_empty(), "set ADMIN_PASSWORD to a password of your own");
-        let origin = HeaderValue::from_str(&config.cors_origin).context("cors_origin")?;
+        let origin = config.cors_origin.parse().context("cors_origin")?;
         let store = BlockCache::new(config.cache_bytes);
         let gateway = Arc::new(Self {
             stack: ArcSwap::from_pointee(Stack::new(config.clone(), &store)),
@@ -87,8 +86,8 @@ impl Gateway {
         let port = |router, origin| Port { gateway: Arc::clone(&gateway), router, origin };
         let clients = port(public::router(Arc::clone(&gateway)), Some(origin));
         let admins = port(admin::router(Arc::clone(&gateway), password), None);
-        doors.answering.spawn(serve(public, clients));
-        doors.answering.spawn(serve(admin, admins));
+        doors.answering.spawn(serve(public, Arc::new(clients)));
+        doors.answering.spawn(serve(admin, Arc::new(admins)));
         tokio::spawn(page::watch(Arc::clone(&gateway)));
         gateway.look();
         Ok((gateway, doors))
@@ -132,7 +131,7 @@ impl Doors {
 }
 
 /// Answers until the gateway stops, and then ends what has begun.
-async fn serve(listener: TcpListener, port: Port) {
+async fn serve(listener: TcpListener, port: Arc<Port>) {
     let config = port.gateway.stack.load().config.clone();
     let (read, drain) = (config.read_timeout_ms, config.drain_ms);
     let mut http = http1::Builder::new();
@@ -150,8 +149,8 @@ async fn serve(listener: TcpListener, port: Port) {
         };
         // Answers are written whole.
         let _ = stream.set_nodelay(true);
-        let port = port.clone();
-        let answer = service_fn(move |request| port.clone().answer(request));
+        let port = Arc::clone(&port);
+        let answer = service_fn(move |request| Arc::clone(&port).answer(request));
         let connection = http.serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(connections.watch(connection));
     }

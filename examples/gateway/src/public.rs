@@ -1,7 +1,7 @@
 //! The public port.
 
 use crate::{
-    Gateway,
+    Config, Gateway,
     page::{events, page},
 };
 use alclad::{
@@ -34,7 +34,6 @@ use tower::ServiceExt;
 type Shared = State<Arc<Gateway>>;
 
 /// What is answered on a port.
-#[derive(Clone)]
 pub(crate) struct Port {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) router: Router,
@@ -58,35 +57,39 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
 impl Port {
     /// Calls take the short way, past the router.
     pub(crate) async fn answer(
-        self,
+        self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Either<Full<Bytes>, Body>>, Infallible> {
-        let Some(origin) = self.origin else {
-            return Ok(self.router.oneshot(request.map(Body::new)).await?.map(Either::Right));
-        };
+        let is_public = self.origin.is_some();
         let mut response = match (request.method(), request.uri().path()) {
-            (&Method::POST, "/") => {
+            (&Method::POST, "/") if is_public => {
                 call(&self.gateway, request.into_body()).await.map(Either::Left)
             }
-            (&Method::OPTIONS, _) => preflight().map(Either::Right),
-            _ => self.router.oneshot(request.map(Body::new)).await?.map(Either::Right),
+            (&Method::OPTIONS, _) if is_public => preflight().map(Either::Right),
+            _ => {
+                let router = self.router.clone();
+                router.oneshot(request.map(Body::new)).await?.map(Either::Right)
+            }
         };
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if let Some(origin) = &self.origin {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
         Ok(response)
     }
 }
 
 async fn call(gateway: &Gateway, body: Incoming) -> Response<Full<Bytes>> {
-    let stack = gateway.stack.load();
-    let limits = &stack.config;
-    let server = RpcServer::new().with_max_batch(limits.max_batch);
-    let whole = Limited::new(body, limits.max_body_bytes).collect();
-    let (status, answer) = match timeout(Duration::from_millis(limits.read_timeout_ms), whole).await
-    {
-        Ok(Ok(body)) => match server.answer(stack.client.clone(), &body.to_bytes()).await {
-            Some(answer) => (StatusCode::OK, answer),
-            None => (StatusCode::NO_CONTENT, Vec::new()),
-        },
+    let Config { max_body_bytes, max_batch, read_timeout_ms, .. } = gateway.stack.load().config;
+    let whole = Limited::new(body, max_body_bytes).collect();
+    let (status, answer) = match timeout(Duration::from_millis(read_timeout_ms), whole).await {
+        Ok(Ok(body)) => {
+            let client = gateway.stack.load().client.clone();
+            let server = RpcServer::new().with_max_batch(max_batch);
+            match server.answer(client, &body.to_bytes()).await {
+                Some(answer) => (StatusCode::OK, answer),
+                None => (StatusCode::NO_CONTENT, Vec::new()),
+            }
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             (StatusCode::PAYLOAD_TOO_LARGE, RpcServer::refuse("The body is too large"))
         }
