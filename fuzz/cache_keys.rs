@@ -21,7 +21,8 @@ pub fn cache_keys(input: &[u8]) {
     let Ok(pair) = Pair::arbitrary_take_rest(Unstructured::new(input)) else { return };
     let _timers = RUNTIME.enter();
     let store = BlockCache::new(1 << 20);
-    let (mut cache, mut elsewhere) = (Cache::new(&store, 1), Cache::new(&store, 2));
+    let (heads, _lookout) = heads();
+    let [mut cache, mut elsewhere] = [1, 2].map(|chain_id| Cache::new(&store, chain_id, &heads));
     let Pair { one, other, spellings: [spelling, another, third] } = &pair;
     assert!(cache.asks_below(one, spelling), "it was not asked before: {pair:?}");
     let is_kept = one.can_be_kept();
@@ -48,7 +49,7 @@ struct Cache {
 }
 
 impl Cache {
-    fn new(store: &BlockCache, chain_id: u64) -> Self {
+    fn new(store: &BlockCache, chain_id: u64, heads: &Heads) -> Self {
         let answer = Arc::new(Mutex::new(None));
         let below = Scripted::new({
             let answer = Arc::clone(&answer);
@@ -63,7 +64,7 @@ impl Cache {
             }
         });
         let layer = BlockCacheLayer::new().with_store(store.clone()).with_chain_id(chain_id);
-        Self { service: layer.with_heads(HEADS.0.clone()).layer(below), answer }
+        Self { service: layer.with_heads(heads.clone()).layer(below), answer }
     }
 
     /// Whether this question, spelt so, reaches the endpoint.
@@ -87,11 +88,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// Of a chain on which much is final.
-static HEADS: LazyLock<(Heads, Lookout)> = LazyLock::new(|| {
+fn heads() -> (Heads, Lookout) {
     let heads = Heads::new();
     let lookout = heads.enrol(EndpointId::from("a"));
     let mut sighting = Sighting::block_number(1_000);
     sighting.finalized = Some(FINAL.into());
     lookout.saw(&sighting);
     (heads, lookout)
-});
+}

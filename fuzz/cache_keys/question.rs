@@ -91,7 +91,9 @@ impl Question {
             | Self::Trace(_, block, _)
             | Self::Proof(_, _, block)
             | Self::Fees(_, block, _) => block.is_final(),
-            Self::Logs(Filter { blocks: Blocks::Range(_, to), .. }) => *to <= FINAL,
+            Self::Logs(Filter { blocks: Blocks::Range(from, to), .. }) => {
+                from <= to && *to <= FINAL
+            }
             _ => true,
         }
     }

@@ -1,6 +1,8 @@
+use arc_swap::ArcSwap;
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
 };
+use std::{collections::HashMap, sync::Arc};
 
 /// A recorder that gives some metrics other names and passes all to another recorder. Labels of
 /// those metrics are renamed by the same table; all others stay as they are.
@@ -18,12 +20,16 @@ use metrics::{
 pub struct Rename<R> {
     recorder: R,
     table: &'static [(&'static str, &'static str)],
+    known: Arc<ArcSwap<Known>>,
 }
+
+/// The keys that have been renamed, by their hash: some are registered anew for each call.
+type Known = HashMap<u64, (Key, Key)>;
 
 impl<R> Rename<R> {
     /// Passes on to `recorder`; the table has the names that are emitted, and those to use instead.
-    pub const fn new(recorder: R, table: &'static [(&'static str, &'static str)]) -> Self {
-        Self { recorder, table }
+    pub fn new(recorder: R, table: &'static [(&'static str, &'static str)]) -> Self {
+        Self { recorder, table, known: Arc::default() }
     }
 
     fn name_of(&self, name: &str) -> Option<&'static str> {
@@ -34,13 +40,23 @@ impl<R> Rename<R> {
         self.name_of(name.as_str()).map_or(name, KeyName::from_const_str)
     }
 
-    fn key(&self, key: &Key) -> Option<Key> {
-        let name = self.name_of(key.name())?;
+    fn with_key<T>(&self, key: &Key, register: impl FnOnce(&R, &Key) -> T) -> T {
+        let Some(name) = self.name_of(key.name()) else { return register(&self.recorder, key) };
+        match self.known.load().get(&key.get_hash()) {
+            Some((ours, theirs)) if ours == key => return register(&self.recorder, theirs),
+            _ => {}
+        }
         let label = |label: &Label| match self.name_of(label.key()) {
             Some(name) => Label::new(name, label.value().to_owned()),
             None => label.clone(),
         };
-        Some(Key::from_parts(name, key.labels().map(label).collect::<Vec<_>>()))
+        let theirs = Key::from_parts(name, key.labels().map(label).collect::<Vec<_>>());
+        self.known.rcu(|known| {
+            let mut known = Known::clone(known);
+            known.insert(key.get_hash(), (key.clone(), theirs.clone()));
+            known
+        });
+        register(&self.recorder, &theirs)
     }
 }
 
@@ -58,14 +74,14 @@ impl<R: Recorder> Recorder for Rename<R> {
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.recorder.register_counter(self.key(key).as_ref().unwrap_or(key), metadata)
+        self.with_key(key, |recorder, key| recorder.register_counter(key, metadata))
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.recorder.register_gauge(self.key(key).as_ref().unwrap_or(key), metadata)
+        self.with_key(key, |recorder, key| recorder.register_gauge(key, metadata))
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.recorder.register_histogram(self.key(key).as_ref().unwrap_or(key), metadata)
+        self.with_key(key, |recorder, key| recorder.register_histogram(key, metadata))
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, password: &str) -> Router {
         .route("/admin/providers/{id}/{act}", post(act))
         .route("/admin/cache/stats", get(cache))
         .route("/admin/cache", delete(clear))
-        .fallback(async || not_found())
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "Not found"))
         .layer(from_fn_with_state(expected, authenticate))
         .with_state(gateway)
 }
@@ -58,10 +58,6 @@ async fn authenticate(State(expected): State<B256>, request: Request, next: Next
 
 fn refusal(status: StatusCode, problem: impl ToString) -> Response {
     (status, Json(json!({ "error": problem.to_string() }))).into_response()
-}
-
-fn not_found() -> Response {
-    refusal(StatusCode::NOT_FOUND, "Not found")
 }
 
 fn bad_request(problem: impl ToString) -> Response {
@@ -133,12 +129,8 @@ async fn show(State(gateway): Shared, Path(id): Path<String>) -> Answer {
     let endpoint = gateway.find(&id)?;
     let calls = gateway.stack.load().report.recent_calls(&endpoint.id);
     let recent = calls.iter().map(|call| {
-        json!({
-            "method": call.method,
-            "latencyMs": call.took.as_millis() as u64,
-            "success": call.success,
-            "timestamp": ago(call.age),
-        })
+        let (took, at) = (call.took.as_millis() as u64, ago(call.age));
+        json!({ "method": call.method, "latencyMs": took, "success": call.success, "timestamp": at })
     });
     let mut told = detailed(&endpoint);
     told["recentRequests"] = recent.collect();
@@ -206,7 +198,7 @@ async fn act(State(gateway): Shared, Path((id, act)): Path<(String, String)>) ->
     let (endpoint, message) = match &*act {
         "enable" => (gateway.switch(&id, true)?, "Provider enabled successfully"),
         "disable" => (gateway.switch(&id, false)?, "Provider disabled successfully"),
-        _ => return Err(not_found()),
+        _ => return Err(refusal(StatusCode::NOT_FOUND, "Not found")),
     };
     let (healthy, state) = (endpoint.is_healthy(), circuit(&endpoint));
     let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });
@@ -249,11 +241,8 @@ async fn clear(State(gateway): Shared, body: Bytes) -> Answer {
         }
         Scope::Pattern { pattern } => ("pattern", gateway.store.clear_methods(&pattern)),
     };
-    Ok(Json(json!({
-        "success": true,
-        "message": "Cache cleared successfully",
-        "keysDeleted": deleted,
-        "scope": scope,
-    }))
-    .into_response())
+    let message = "Cache cleared successfully";
+    let told =
+        json!({ "success": true, "message": message, "keysDeleted": deleted, "scope": scope });
+    Ok(Json(told).into_response())
 }

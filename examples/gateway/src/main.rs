@@ -60,9 +60,11 @@ impl Nodes {
         let chain = SimChain::start(ChainSpec::new(7).with_block_time(Duration::from_secs(2)));
         chain.mine(200);
         let mut servers = Vec::new();
-        for index in 1..=count {
+        for index in 0..count {
             let node = SimNode::new(&chain);
-            node.set(Disruption::SlowBy(Duration::from_millis(2 * index)));
+            if index > 0 {
+                node.set(Disruption::SlowBy(Duration::from_millis(2 * index)));
+            }
             servers.push(node.serve_http().await);
         }
         Self(servers, chain.mine_on_schedule())
