@@ -1,239 +1,105 @@
-//! 2,000 mixed calls at concurrency 16 over three HTTP nodes of which some are slow, late, short of
-//! receipts or throttled: how many answers are right, at which cost, and how late.
+//! What `cargo xtask matrix` does not vary: strategies, how transactions are sent, how often answers
+//! are late, and a rotation that does not know the heads beforehand.
 
-use alclad::{
-    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
-};
-use alclad_testkit::{Disruption, RateLimit, SimChain, SimNode, SimServer};
-use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
-    eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    rpc::client::RpcClient,
-    signers::{SignerSync, local::PrivateKeySigner},
-};
-use futures::{StreamExt, stream};
-use hdrhistogram::Histogram;
-use serde_json::{Value, json};
-use std::{num::NonZeroU32, time::Duration};
-use tokio::time::Instant;
+use alclad::{ChainGuardLayer, Ordered, Rotation, RotationBuilder, Sends, TimeoutLayer};
+use alclad_testkit::Disruption;
+use alclad_tests::transfer;
+use alclad_trial::{Miss, Pace, Score, Sent, Stage, draw_at_the_head, over_alclad, run};
+use alloy::{primitives::B256, rpc::client::RpcClient};
+use fastrand::Rng;
+use indicatif::ProgressBar;
+use std::{num::NonZeroUsize, time::Duration};
 
-const CALLS: u64 = 2000;
-const CONCURRENCY: usize = 16;
-const HEAD: u64 = 64;
+const CALLS: u64 = 1000;
+const SEED: u64 = 7;
+const LAG: u64 = 5;
+const TAIL: Disruption = Disruption::SlowBy(Duration::from_millis(500));
 
+/// The nodes, and what is sent to them.
 struct Run {
-    chain: SimChain,
-    nodes: [SimNode; 3],
-    servers: Vec<SimServer>,
-}
-
-/// What came of a run.
-struct Score {
-    right: u64,
-    failed: u64,
-    /// Upstream calls per call.
-    cost: f64,
-    p50: f64,
-    p99: f64,
+    stage: Stage,
+    sent: Sent,
 }
 
 impl Run {
     async fn start() -> Self {
-        let chain = SimChain::new(7);
-        chain.mine(HEAD);
-        let nodes = [(); 3].map(|()| SimNode::new(&chain));
-        let mut servers = Vec::new();
-        for node in &nodes {
-            servers.push(node.serve_http().await);
-        }
-        Self { chain, nodes, servers }
-    }
-
-    fn rotation(&self) -> RotationBuilder {
-        let limit = || TimeoutLayer::new(Duration::from_secs(2));
-        let endpoint = |(label, server): (&str, &SimServer)| {
-            Endpoint::http(label, server.url()).layer(limit())
-        };
-        let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
-        Rotation::builder().endpoints(endpoints)
+        Self { stage: Stage::new(SEED).await, sent: Sent::default() }
     }
 
     /// Every endpoint is guarded.
-    fn guarded(&self) -> RotationBuilder {
-        let guard = ChainGuardLayer::expect(self.chain.chain_id());
-        let endpoint = |(label, server): (&str, &SimServer)| {
+    fn rotation(&self) -> RotationBuilder {
+        let guard = ChainGuardLayer::expect(self.stage.chain.chain_id());
+        let endpoints = self.stage.endpoints().map(|endpoint| {
             let limit = TimeoutLayer::new(Duration::from_secs(2));
-            Endpoint::http(label, server.url()).layer(guard.clone()).layer(limit)
-        };
-        let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
+            endpoint.layer(guard.clone()).layer(limit).layer(self.sent.layer())
+        });
         Rotation::builder().endpoints(endpoints)
     }
 
-    /// The `index`-th call: blocks by number and by tag near the head, receipts, balances, logs.
-    fn call(&self, index: u64) -> (&'static str, Value) {
-        let number = HEAD - index / 8 % 8;
-        let block = format!("0x{number:x}");
-        let account = self.chain.accounts()[index as usize % 4];
-        match index % 8 {
-            0 | 1 => ("eth_getBlockByNumber", json!([block, false])),
-            2 => ("eth_getBlockByNumber", json!(["latest", false])),
-            3 | 4 => ("eth_getTransactionReceipt", json!([self.transaction(number, index)])),
-            5 => ("eth_getBalance", json!([account, block])),
-            6 => ("eth_getBalance", json!([account, "latest"])),
-            _ => ("eth_getLogs", json!([{ "fromBlock": block, "toBlock": "latest" }])),
-        }
+    /// What came of the calls, and upstream calls per call.
+    async fn score(&self, name: &str, rotation: RotationBuilder) -> (Score, f64) {
+        let concurrency = NonZeroUsize::new(16).expect("not zero");
+        let pace = Pace { turns: CALLS, concurrency, interval: Duration::ZERO };
+        let block = |depth| {
+            let number = self.stage.chain.block_number() - depth;
+            self.stage.chain.block(number).expect("it is not above the head")
+        };
+        let draw = |turn| {
+            let mut rng = Rng::with_seed(SEED.wrapping_add(turn));
+            let (fresh, settled) = (block(rng.u64(..LAG)), block(rng.u64(LAG..4 * LAG)));
+            self.stage.note(draw_at_the_head(&mut rng, &fresh, &settled))
+        };
+        let judge = |ask: &_, answer| self.stage.judge(ask, answer);
+        let before = self.sent.calls();
+        let provider = over_alclad(rotation.build());
+        let score = run(pace, &provider, &ProgressBar::hidden(), draw, judge).await;
+        let cost = (self.sent.calls() - before) as f64 / score.calls() as f64;
+        let p99 = score.latency(0.99);
+        println!("{name}: cost {cost:.4}, p99 {p99:.1?}, {:.200?}", score.first_miss);
+        (score, cost)
     }
 
-    fn transaction(&self, number: u64, index: u64) -> B256 {
-        let block = (1..=number).rev().filter_map(|number| self.chain.block(number));
-        let hashes =
-            |block: alloy::rpc::types::Block| block.transactions.hashes().collect::<Vec<_>>();
-        let mut hashes = block.map(hashes).filter(|hashes| !hashes.is_empty());
-        let hashes = hashes.next().expect("some block has transactions");
-        hashes[index as usize % hashes.len()]
-    }
-
-    async fn measure(&self, client: &RpcClient) -> Score {
-        let mut latencies = Histogram::<u64>::new(3).expect("three digits");
-        let asked = (0..CALLS).map(|index| async move {
-            let (method, params) = self.call(index);
-            let begun = Instant::now();
-            let answer = client.request::<_, Value>(method, params.clone()).await;
-            let took = begun.elapsed();
-            let truth = self.chain.answer(method, params.clone()).expect("the truth");
-            if std::env::var_os("ALCLAD_SHOW").is_some() && answer.as_ref().ok() != Some(&truth) {
-                println!("    {index} {method} {params}: {answer:.200?}");
-            }
-            (answer.map(|answer| answer == truth), took)
-        });
-        let mut answers = stream::iter(asked).buffer_unordered(CONCURRENCY);
-        let (mut right, mut failed) = (0, 0);
-        while let Some((answer, took)) = answers.next().await {
-            right += u64::from(matches!(answer, Ok(true)));
-            failed += u64::from(answer.is_err());
-            latencies.record(took.as_micros() as u64).expect("it grows");
-        }
-        let seen: u64 = self.nodes.iter().map(SimNode::total_calls).sum();
-        let ms = |quantile| latencies.value_at_quantile(quantile) as f64 / 1000.0;
-        Score { right, failed, cost: seen as f64 / CALLS as f64, p50: ms(0.5), p99: ms(0.99) }
-    }
-
-    async fn score(&self, name: &str, builder: RotationBuilder) -> Score {
-        let rotation = builder.build();
-        let retry = RetryLayer::new().with_budget(rotation.budget());
-        let client = RpcClient::builder().layer(retry).transport(rotation.clone(), true);
-        let score = self.measure(&client).await;
-        let Score { right, failed, cost, p50, p99 } = score;
-        println!(
-            "{name}: {right} right, {failed} failed, cost {cost:.4}, p50 {p50:.1} ms, p99 {p99:.1} ms"
-        );
-        if std::env::var_os("ALCLAD_SHOW").is_some() {
-            for endpoint in rotation.snapshot() {
-                println!("    {}", serde_json::to_string(&endpoint).expect("JSON"));
-            }
-        }
-        score
+    /// Only right answers, at little cost.
+    async fn all_right(&self, name: &str, rotation: RotationBuilder) {
+        let (score, cost) = self.score(name, rotation).await;
+        assert_eq!(score.first_miss, None, "{name}");
+        assert!(cost <= 1.07, "{name}: {cost}");
     }
 }
 
-const TAIL: Disruption = Disruption::SlowBy(Duration::from_millis(500));
+#[tokio::test]
+async fn a_tail_costs_no_more_than_the_budget_for_hedges() {
+    for (nodes, share) in [(1, 0.05), (3, 0.01), (3, 0.05), (3, 0.09)] {
+        let run = Run::start().await;
+        run.stage.nodes[..nodes].iter().for_each(|node| node.set(TAIL.with_share(share)));
+        run.all_right(&format!("tail of {share} at {nodes}"), run.rotation()).await;
+    }
+}
 
 #[tokio::test]
-async fn a_tail_at_one_endpoint_is_not_seen() {
-    let healthy = Run::start().await;
-    let healthy = healthy.score("healthy", healthy.rotation()).await;
+async fn a_lagging_endpoint_is_found_out_without_polling() {
     let run = Run::start().await;
-    run.nodes[0].set(TAIL.with_share(0.05));
-    let score = run.score("tail at one", run.rotation()).await;
-    assert_eq!(score.right, CALLS);
-    assert!(score.cost <= 1.05 && score.p99 < 250.0, "beside {} ms", healthy.p99);
+    run.stage.nodes[0].set_lag(LAG);
+    // Of the first calls, which find all endpoints unknown, a few may go wrong.
+    let (score, cost) = run.score("lags", run.rotation()).await;
+    assert_eq!(score.missed(Miss::Failed), 0);
+    assert!(score.right + 10 >= score.calls() && cost <= 1.05);
 }
 
 #[tokio::test]
-async fn a_tail_at_all_endpoints_is_cut_off() {
-    for share in [0.01, 0.04, 0.05, 0.06, 0.09] {
-        let run = Run::start().await;
-        run.nodes.iter().for_each(|node| node.set(TAIL.with_share(share)));
-        let score = run.score(&format!("tail of {share} at all"), run.rotation()).await;
-        assert_eq!(score.right, CALLS);
-        assert!(score.cost <= 1.07);
-    }
-}
-
-#[tokio::test]
-async fn a_lagging_endpoint_is_found_out() {
-    for fastest in [false, true] {
-        let run = Run::start().await;
-        run.nodes[0].set_lag(5);
-        if fastest {
-            run.nodes[1..]
-                .iter()
-                .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
-        }
-        let name = if fastest { "lags and is the fastest" } else { "lags" };
-        // Of the first calls, which find all endpoints unknown, a few may go wrong.
-        let score = run.score(name, run.rotation()).await;
-        assert!(score.right >= CALLS - 10 && score.cost <= 1.05);
-        run.nodes.iter().for_each(SimNode::reset_counters);
-        let score = run
-            .score(&format!("{name}, heads are polled"), run.rotation().with_head_polling())
-            .await;
-        assert!(score.right == CALLS && score.cost <= 1.05);
-    }
-}
-
-#[tokio::test]
-async fn an_endpoint_without_receipts_is_found_out() {
-    for fastest in [false, true] {
-        let run = Run::start().await;
-        run.nodes[0].set(Disruption::NullReceipts);
-        if fastest {
-            run.nodes[1..]
-                .iter()
-                .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
-        }
-        let name = if fastest { "no receipts and is the fastest" } else { "no receipts" };
-        let score = run.score(name, run.rotation()).await;
-        assert!(score.right == CALLS && score.cost <= 1.05);
-        let primary = Run::start().await;
-        primary.nodes[0].set(Disruption::NullReceipts);
-        let score = primary
-            .score(
-                "no receipts and is asked first",
-                primary.rotation().with_strategy(Ordered::new()),
-            )
-            .await;
-        assert!(score.right == CALLS && score.cost <= 1.05);
-    }
-}
-
-#[tokio::test]
-async fn three_limits_are_shared_out() {
+async fn an_endpoint_without_receipts_is_found_out_where_it_is_asked_first() {
     let run = Run::start().await;
-    let limit = RateLimit::per_second(NonZeroU32::new(200).expect("not zero"));
-    run.nodes.iter().for_each(|node| node.set_rate_limit(limit));
-    let score = run.score("limited to 200/s each", run.rotation()).await;
-    assert_eq!(score.failed, 0);
-    assert_eq!(score.right, CALLS);
-    assert!(score.cost <= 1.1);
+    run.stage.nodes[0].set(Disruption::NullReceipts);
+    run.all_right("no receipts", run.rotation().with_strategy(Ordered::new())).await;
 }
 
-fn transfer(nonce: u64) -> (Bytes, B256) {
-    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(9)).expect("a key");
-    let transaction = TxEip1559 {
-        chain_id: 1,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 100_000_000_000,
-        max_priority_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(Address::repeat_byte(1)),
-        value: U256::from(1),
-        ..TxEip1559::default()
-    };
-    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a signature");
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    (envelope.encoded_2718().into(), *envelope.tx_hash())
+#[tokio::test]
+async fn an_endpoint_of_another_chain_is_not_heard_where_it_is_asked_first() {
+    let run = Run::start().await;
+    let node = &run.stage.nodes[0];
+    node.set(Disruption::WrongChain(run.stage.chain.twin(1337)));
+    run.all_right("another chain", run.rotation().with_strategy(Ordered::new())).await;
+    assert_eq!(node.total_calls(), node.calls("eth_chainId"));
 }
 
 #[tokio::test]
@@ -241,34 +107,17 @@ async fn a_transaction_that_others_know_already_is_its_hash() {
     const SENDS: u64 = 100;
     for sends in [Sends::One, Sends::All] {
         let run = Run::start().await;
-        run.nodes[0].set(Disruption::SlowBy(Duration::from_millis(50)));
+        run.stage.nodes[0].set(Disruption::SlowBy(Duration::from_millis(50)));
         let known = Disruption::rpc_error(-32000, "already known");
-        for node in &run.nodes[1..] {
+        for node in &run.stage.nodes[1..] {
             node.set(known.clone().on("eth_sendRawTransaction"));
         }
         let rotation = run.rotation().with_strategy(Ordered::new()).with_sends(sends).build();
         let client = RpcClient::new(rotation, true);
-        let begun = Instant::now();
         for nonce in 0..SENDS {
-            let (raw, hash) = transfer(nonce);
+            let (raw, hash) = transfer(1, nonce);
             let answer = client.request::<_, B256>("eth_sendRawTransaction", [raw]).await;
             assert_eq!(answer.expect("it is accepted"), hash);
         }
-        println!("{sends:?}: {SENDS} hashes, {:?} each", begun.elapsed() / SENDS as u32);
-    }
-}
-
-#[tokio::test]
-async fn an_endpoint_of_another_chain_is_not_heard_through_a_guard() {
-    for ordered in [false, true] {
-        let run = Run::start().await;
-        run.nodes[0].set(Disruption::WrongChain(run.chain.twin(1337)));
-        let (name, rotation) = match ordered {
-            false => ("another chain", run.guarded()),
-            true => ("another chain is asked first", run.guarded().with_strategy(Ordered::new())),
-        };
-        let score = run.score(name, rotation).await;
-        assert!(score.right == CALLS && score.cost <= 1.05);
-        assert_eq!(run.nodes[0].total_calls(), run.nodes[0].calls("eth_chainId"));
     }
 }

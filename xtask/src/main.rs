@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::{ci, simulate, test};
+use xtask::{ci, matrix, simulate, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of this repository")]
@@ -23,6 +23,10 @@ enum Chore {
     Ci,
     /// Run whole stacks over simulated nodes, everything drawn from a seed
     Simulate(simulate::Seeds),
+    /// Measure alclad beside alloy's own layers over faulty nodes, and write it into docs/
+    Matrix(matrix::Options),
+    /// Run the whole stack at full speed over faulty nodes, and look for leaks
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         Chore::Test { cargo } => test::run_all(&cargo),
         Chore::Ci => ci::run_all(),
         Chore::Simulate(seeds) => simulate::run_seeds(seeds),
+        Chore::Matrix(options) => matrix::run_all(&options),
+        Chore::Soak(options) => soak::run_for(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
