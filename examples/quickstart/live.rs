@@ -1,12 +1,8 @@
 //! The same reads from real endpoints.
 
-use crate::{
-    Arguments, report,
-    simulation::over_alclad,
-    traffic,
-    trial::{self, Verdict},
-};
+use crate::{Arguments, report, simulation::rotation};
 use alclad::{Endpoint, EndpointId, HttpTransport, http::BadUrl};
+use alclad_trial::{Miss, Verdict, over_alclad, run as run_calls};
 use alloy::{
     providers::Provider,
     transports::{RpcError, TransportErrorKind},
@@ -29,7 +25,8 @@ pub(crate) async fn run(
 ) -> Result<bool, Box<dyn Error>> {
     let endpoints = arguments.rpc.iter().enumerate().map(|(index, text)| endpoint(index, text));
     let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
-    let (provider, rotation) = over_alclad(endpoints, ATTEMPT);
+    let rotation = rotation(endpoints, ATTEMPT);
+    let provider = over_alclad(rotation.clone());
     let head = provider.get_block_number().await?;
     let mut blocks = Vec::new();
     for depth in DEPTHS {
@@ -40,17 +37,19 @@ pub(crate) async fn run(
     let draw = |turn| {
         let mut rng = Rng::with_seed(arguments.seed.wrapping_add(turn));
         let block = &blocks[rng.usize(..blocks.len())];
-        traffic::draw(&mut rng, block, block)
+        alclad_trial::draw(&mut rng, block, block)
     };
     let judge = |_: &_, answer| match answer {
         Ok(_) => Verdict::Right,
-        Err(error) => Verdict::Failed(format!("{error}")),
+        Err(error) => Verdict::Missed(Miss::Failed, format!("{error}")),
     };
     let bar = report::bar(&MultiProgress::new(), "alclad", arguments.calls());
-    let mut score = trial::run(arguments, &provider, bar, draw, judge).await;
-    score.extra = Some(report::extra(&metrics));
+    let score = run_calls(arguments.pace(), &provider, &bar, draw, judge).await;
+    bar.finish_with_message("done");
     let all_right = score.first_miss.is_none();
-    report::show(&[score], &rotation.snapshot(), &[]);
+    let extra = Some(report::extra(&metrics));
+    let column = report::Column { name: "alclad", score, upstream: None, extra };
+    report::show(&[column], &rotation.snapshot(), &[]);
     println!("there is no truth to compare with: what is answered counts as right");
     Ok(all_right)
 }

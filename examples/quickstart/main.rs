@@ -11,15 +11,17 @@ mod report;
 mod simulation;
 #[cfg(test)]
 mod tests;
-mod traffic;
-mod trial;
 
+use alclad_trial::Pace;
 use clap::{
     Parser,
     error::{self, KindFormatter},
 };
 use metrics_util::debugging::DebuggingRecorder;
-use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode};
+use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode, time::Duration};
+
+/// From one call to the next, so that what befalls the nodes lasts a while.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// An alloy `Provider` whose endpoints die, stall, throttle and lie: through alclad, and beside it
 /// through alloy's own layers. Needs no network.
@@ -44,6 +46,10 @@ struct Arguments {
 impl Arguments {
     fn calls(&self) -> u64 {
         self.calls.unwrap_or(if self.rpc.is_empty() { 4800 } else { 200 })
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { turns: self.calls(), concurrency: self.concurrency, interval: INTERVAL }
     }
 }
 

@@ -1,15 +1,24 @@
 //! What is shown: bars while it runs, tables at the end.
 
-use crate::trial::Score;
 use alclad::{
     core::names,
     rotation::{EndpointSnapshot, EndpointState},
 };
 use alclad_testkit::SimNode;
+use alclad_trial::{Miss, Score};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use metrics_util::debugging::{DebugValue, Snapshotter};
-use std::time::Duration;
+
+/// How a run went.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) score: Score,
+    /// Calls that arrived at a node, if that is known.
+    pub(crate) upstream: Option<u64>,
+    /// Retries and failovers, if they are known.
+    pub(crate) extra: Option<[u64; 2]>,
+}
 
 /// The retries and failovers that alclad's layers have counted.
 pub(crate) fn extra(metrics: &Snapshotter) -> [u64; 2] {
@@ -20,26 +29,28 @@ pub(crate) fn extra(metrics: &Snapshotter) -> [u64; 2] {
     })
 }
 
-/// Shows scores side by side, and the endpoints of the first with what arrived at their nodes.
-pub(crate) fn show(scores: &[Score], endpoints: &[EndpointSnapshot], nodes: &[SimNode]) {
-    let mut table = table(std::iter::once("").chain(scores.iter().map(|score| &*score.name)));
-    let mut row = |name: &str, cell: fn(&Score) -> String| {
-        table.add_row(std::iter::once(name.to_owned()).chain(scores.iter().map(cell)));
+/// Shows runs side by side, and the endpoints of the first with what arrived at their nodes.
+pub(crate) fn show(runs: &[Column], endpoints: &[EndpointSnapshot], nodes: &[SimNode]) {
+    let mut table = table(std::iter::once("").chain(runs.iter().map(|run| run.name)));
+    let mut row = |name: &str, cell: fn(&Column) -> String| {
+        table.add_row(std::iter::once(name.to_owned()).chain(runs.iter().map(cell)));
     };
-    row("calls", |score| score.calls().to_string());
-    row("right", |score| percent(score.right, score.calls()));
-    row("wrong", |score| score.wrong.to_string());
-    row("failed", |score| score.failed.to_string());
-    row("p50", |score| quantile(score, 0.50));
-    row("p99", |score| quantile(score, 0.99));
-    row("upstream calls per call", |score| {
-        known(score.upstream.map(|calls| format!("{:.3}", calls as f64 / score.calls() as f64)))
+    row("calls", |run| run.score.calls().to_string());
+    row("right", |run| percent(run.score.right, run.score.calls()));
+    row("wrong", |run| run.score.missed(Miss::Wrong).to_string());
+    row("stale", |run| run.score.missed(Miss::Stale).to_string());
+    row("null", |run| run.score.missed(Miss::Null).to_string());
+    row("failed", |run| run.score.missed(Miss::Failed).to_string());
+    row("p50", |run| format!("{:.1?}", run.score.latency(0.50)));
+    row("p99", |run| format!("{:.1?}", run.score.latency(0.99)));
+    row("upstream calls per call", |run| {
+        known(run.upstream.map(|calls| format!("{:.3}", calls as f64 / run.score.calls() as f64)))
     });
-    row("retries", |score| known(score.extra.map(|[retries, _]| retries)));
-    row("failovers", |score| known(score.extra.map(|[_, failovers]| failovers)));
+    row("retries", |run| known(run.extra.map(|[retries, _]| retries)));
+    row("failovers", |run| known(run.extra.map(|[_, failovers]| failovers)));
     println!("{table}\n{}", table_of_endpoints(endpoints, nodes));
-    for Score { name, first_miss, .. } in scores {
-        if let Some(miss) = first_miss {
+    for Column { name, score, .. } in runs {
+        if let Some(miss) = &score.first_miss {
             println!("{name}, the first miss: {miss:.160}");
         }
     }
@@ -78,10 +89,6 @@ fn percent(part: u64, whole: u64) -> String {
 
 fn known(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
-}
-
-fn quantile(score: &Score, share: f64) -> String {
-    format!("{:.1?}", Duration::from_micros(score.latencies.value_at_quantile(share)))
 }
 
 fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {

@@ -19,6 +19,12 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
 }
 
+/// Builds one of the programs that prove something, with optimisations, and runs it.
+pub(crate) fn run_optimised(program: &str, arguments: &[String]) -> Result<()> {
+    let mut cargo = cargo(["run", "--quiet", "--release", "--package", "alclad-tests"]);
+    run(cargo.args(["--bin", program, "--"]).args(arguments))
+}
+
 /// Runs it, and fails if it fails; what it prints is seen.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use xtask::{bench, ci, fuzz, simulate, test};
+use xtask::{bench, ci, fuzz, matrix, simulate, soak, test};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of this repository")]
@@ -27,6 +27,10 @@ enum Chore {
     Fuzz(fuzz::Targets),
     /// Measure each layer beside alloy's own
     Bench,
+    /// Measure alclad beside alloy's own layers over faulty nodes, and write it into docs/
+    Matrix(matrix::Options),
+    /// Run the whole stack at full speed over faulty nodes, and look for leaks
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Chore::Simulate(seeds) => simulate::run_seeds(seeds),
         Chore::Bench => bench::run_layers(),
         Chore::Fuzz(targets) => fuzz::run_targets(targets),
+        Chore::Matrix(options) => matrix::run_all(&options),
+        Chore::Soak(options) => soak::run_for(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,21 +14,66 @@ use serde_json::{Value, json};
 const IDENTITY: &str = "0x0000000000000000000000000000000000000004";
 
 /// One question.
-pub(crate) struct Ask {
-    pub(crate) method: &'static str,
-    pub(crate) params: Value,
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Its method.
+    pub method: &'static str,
+    /// Its parameters.
+    pub params: Value,
+    /// What was true when it was asked, if that is known.
+    pub(crate) before: Option<Before>,
+}
+
+/// How the chain stood before a question.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    pub(crate) head: u64,
+    pub(crate) truth: Option<Value>,
+}
+
+impl Ask {
+    /// Asks this.
+    pub const fn new(method: &'static str, params: Value) -> Self {
+        Self { method, params, before: None }
+    }
 }
 
 const fn ask(method: &'static str, params: Value) -> Ask {
-    Ask { method, params }
+    Ask::new(method, params)
 }
 
 /// What to ask next about these blocks: one question, or now and then a batch of them.
 ///
 /// Every endpoint has `settled`, but not every one may have seen `fresh`.
-pub(crate) fn draw(rng: &mut Rng, fresh: &Block, settled: &Block) -> Vec<Ask> {
+pub fn draw(rng: &mut Rng, fresh: &Block, settled: &Block) -> Vec<Ask> {
+    several(rng, |rng| draw_one(rng, fresh, settled))
+}
+
+/// The same, and every third question is about whatever block is the newest one.
+///
+/// Only who knows the heads of all endpoints can tell a late answer to that from a good one.
+pub fn draw_at_the_head(rng: &mut Rng, fresh: &Block, settled: &Block) -> Vec<Ask> {
+    several(rng, |rng| match rng.u8(..3) {
+        0 => newest(rng, settled),
+        _ => draw_one(rng, fresh, settled),
+    })
+}
+
+fn several(rng: &mut Rng, mut one: impl FnMut(&mut Rng) -> Ask) -> Vec<Ask> {
     let members = if rng.u8(..10) == 0 { rng.u8(2..=10) } else { 1 };
-    (0..members).map(|_| draw_one(rng, fresh, settled)).collect()
+    (0..members).map(|_| one(rng)).collect()
+}
+
+fn newest(rng: &mut Rng, settled: &Block) -> Ask {
+    let account = settled.header.beneficiary;
+    let from = format!("{:#x}", settled.header.number);
+    match rng.u8(..5) {
+        0 => ask("eth_blockNumber", json!([])),
+        1 => ask("eth_getBlockByNumber", json!(["latest", false])),
+        2 => ask("eth_getBalance", json!([account, "latest"])),
+        3 => ask("eth_call", json!([{ "to": IDENTITY, "data": "0xa1c1ad" }, "latest"])),
+        _ => ask("eth_getLogs", json!([{ "fromBlock": from, "toBlock": "latest" }])),
+    }
 }
 
 fn draw_one(rng: &mut Rng, fresh: &Block, settled: &Block) -> Ask {
@@ -59,11 +104,8 @@ fn draw_one(rng: &mut Rng, fresh: &Block, settled: &Block) -> Ask {
 }
 
 /// Asks as an application does, one call or a batch: an answer to each question.
-pub(crate) async fn answers(
-    provider: &impl Provider,
-    asked: &[Ask],
-) -> Vec<TransportResult<Value>> {
-    if let [Ask { method, params }] = asked {
+pub async fn answers(provider: &impl Provider, asked: &[Ask]) -> Vec<TransportResult<Value>> {
+    if let [Ask { method, params, .. }] = asked {
         return vec![provider.raw_request((*method).into(), params).await];
     }
     let mut batch = BatchRequest::new(provider.client());
