@@ -14,8 +14,11 @@ use std::{io, path::Path};
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
-/// Colours that the colour-blind can tell apart, and what they stand for.
-const SHARES: [(&str, RGBColor, fn(&Cell) -> u64); 5] = [
+/// What it is called, its colour, and how many calls it is.
+type Share = (&'static str, RGBColor, fn(&Cell) -> u64);
+
+/// In colours that the colour-blind can tell apart.
+const SHARES: [Share; 5] = [
     ("right", RGBColor(86, 180, 233), |cell| cell.score.right),
     ("stale", RGBColor(240, 228, 66), |cell| cell.score.missed(Miss::Stale)),
     ("null", RGBColor(230, 159, 0), |cell| cell.score.missed(Miss::Null)),

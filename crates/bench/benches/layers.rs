@@ -5,64 +5,79 @@
 
 use alclad_bench::{STACKS, Stack, call, runtime};
 use allocation_counter::measure;
+use alloy::transports::BoxTransport;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use std::{fs, path::Path};
+use std::{fs, ops::Range, path::Path};
+use tokio::time::Instant;
 
-const ROUNDS: usize = 31;
-const CALLS: u64 = 4_000;
+const ROUNDS: usize = 101;
+const CALLS: u64 = 1_000;
 
-struct Cost {
-    fastest: f64,
-    median: f64,
+/// One stack, and how long a call took in each round.
+struct Trial {
+    stack: Stack,
+    transport: BoxTransport,
     allocations: u64,
-    instructions: Option<u64>,
+    turns: Range<u64>,
+    rounds: Vec<f64>,
 }
 
 fn main() {
     let _runtime = runtime();
-    let costs = STACKS.map(|stack| Cost::of(&stack));
-    let bare = &costs[0];
+    let mut trials = STACKS.map(Trial::new);
+    // In turns, for a machine that becomes slower does so for all of them.
+    (0..ROUNDS).for_each(|_| trials.iter_mut().for_each(Trial::run));
+    let bare = &trials[0];
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     table.set_header(["", "ns, fastest", "ns, median", "allocations", "instructions"]);
-    for (index, (stack, cost)) in STACKS.iter().zip(&costs).enumerate() {
-        let over = |of: fn(&Cost) -> f64| match index {
-            0 => format!("{:.0}", of(cost)),
-            _ => format!("{:+.0}", of(cost) - of(bare)),
+    for (index, trial) in trials.iter().enumerate() {
+        let over = |own: f64, bare: f64| match index {
+            0 => format!("{own:.0}"),
+            _ => format!("{:+.0}", own - bare),
         };
-        let instructions = match cost.instructions.and(bare.instructions) {
-            Some(_) => over(|cost| cost.instructions.unwrap_or_default() as f64),
-            None => String::new(),
+        // Each round beside the bare one of the same moment.
+        let beside = |(own, bare): (&f64, &f64)| if index == 0 { *own } else { own - bare };
+        let mut more: Vec<_> = trial.rounds.iter().zip(&bare.rounds).map(beside).collect();
+        let instructions = match (counted(&trial.stack), counted(&bare.stack)) {
+            (Some(own), Some(bare)) => over(own as f64, bare as f64),
+            _ => String::new(),
         };
         table.add_row([
-            stack.name.to_owned(),
-            over(|cost| cost.fastest),
-            over(|cost| cost.median),
-            over(|cost| cost.allocations as f64),
+            trial.stack.name.to_owned(),
+            over(trial.fastest(), bare.fastest()),
+            over(median(&mut more), 0.0),
+            over(trial.allocations as f64, bare.allocations as f64),
             instructions,
         ]);
     }
     println!("{table}");
 }
 
-impl Cost {
-    fn of(stack: &Stack) -> Self {
+impl Trial {
+    fn new(stack: Stack) -> Self {
         let transport = stack.warmed();
         let packet = stack.packet(3);
         let allocations = measure(|| drop(call(&transport, packet))).count_total;
-        let mut turns = 4..;
-        let mut round = || {
-            let packets: Vec<_> =
-                turns.by_ref().take(CALLS as usize).map(|turn| stack.packet(turn)).collect();
-            let begun = tokio::time::Instant::now();
-            packets.into_iter().for_each(|packet| drop(call(&transport, packet)));
-            begun.elapsed().as_nanos() as f64 / CALLS as f64
-        };
-        let mut rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-        rounds.sort_by(f64::total_cmp);
-        let (fastest, median) = (rounds[0], rounds[ROUNDS / 2]);
-        Self { fastest, median, allocations, instructions: counted(stack) }
+        Self { stack, transport, allocations, turns: 4..u64::MAX, rounds: Vec::new() }
     }
+
+    fn run(&mut self) {
+        let turns = self.turns.by_ref().take(CALLS as usize);
+        let packets: Vec<_> = turns.map(|turn| self.stack.packet(turn)).collect();
+        let begun = Instant::now();
+        packets.into_iter().for_each(|packet| drop(call(&self.transport, packet)));
+        self.rounds.push(begun.elapsed().as_nanos() as f64 / CALLS as f64);
+    }
+
+    fn fastest(&self) -> f64 {
+        self.rounds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+}
+
+fn median(rounds: &mut [f64]) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
 }
 
 /// What callgrind has counted, if it has.
