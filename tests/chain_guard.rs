@@ -2,11 +2,11 @@
 //! signed for the other.
 
 use alclad::{
-    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
-    TxGuardLayer,
+    BlockCacheLayer, ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder,
+    Sends, TimeoutLayer, TxGuardLayer, WeightedRoundRobin,
     core::error::{RefusedTransaction, cause},
 };
-use alclad_testkit::{SimChain, SimNode};
+use alclad_testkit::{ChainSpec, Disruption, SimChain, SimNode};
 use alclad_tests::{LossyRelay, Node, within};
 use alloy::{
     consensus::TxEnvelope,
@@ -16,6 +16,7 @@ use alloy::{
     providers::{Provider, ProviderBuilder},
     rpc::{client::RpcClient, types::TransactionRequest},
 };
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const CHAIN: u64 = 31337;
@@ -95,6 +96,65 @@ async fn a_transaction_for_another_chain_is_not_sent() {
     assert!(relay.sends() > 0);
     // The node that would have taken the first one was sent neither.
     assert_eq!(other_node.direct().get_block_number().await.unwrap(), 0);
+}
+
+/// What it answered before anybody could know is not given any longer once it is known.
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_another_chain_is_not_kept_when_the_guard_has_noticed() {
+    let chain = SimChain::start(ChainSpec::new(7).with_finality(32, 64));
+    chain.mine(200);
+    let node = SimNode::new(&chain);
+    let interval = Duration::from_secs(60);
+    let guard = ChainGuardLayer::expect(chain.chain_id()).with_interval(interval);
+    let endpoint = Endpoint::new("a", node.transport()).layer(guard);
+    let rotation = Rotation::builder().endpoint(endpoint).build();
+    let cache = BlockCacheLayer::new().with_heads(rotation.heads());
+    let client = RpcClient::builder()
+        .layer(cache.with_chain_id(chain.chain_id()))
+        .transport(rotation.clone(), true);
+    let question = [json!(chain.accounts()[0]), json!("0x5")];
+    let ask = async || client.request::<_, U256>("eth_getBalance", &question).await;
+    client.request::<_, Value>("eth_getBlockByNumber", ("finalized", false)).await.unwrap();
+
+    let twin = chain.twin(OTHER);
+    let of_twin = twin.answer("eth_getBalance", json!(question)).unwrap();
+    let truth = chain.answer("eth_getBalance", json!(question)).unwrap();
+    assert_ne!(truth, of_twin);
+    node.set(Disruption::WrongChain(twin));
+    assert_eq!(json!(ask().await.unwrap()), of_twin, "nobody can know yet");
+    tokio::time::advance(2 * interval).await;
+    client.request_noparams::<U256>("eth_gasPrice").await.unwrap_err();
+    ask().await.unwrap_err();
+    node.clear();
+    tokio::time::advance(10 * interval).await;
+    assert_eq!(json!(ask().await.unwrap()), truth);
+}
+
+/// Long before the guard would ask again.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_moves_is_found_out_by_its_blocks() {
+    let chain = SimChain::new(7);
+    chain.mine(20);
+    let nodes = [(); 2].map(|()| SimNode::new(&chain));
+    let guard = ChainGuardLayer::expect(chain.chain_id());
+    let endpoint = |(label, node): (&'static str, &SimNode)| {
+        Endpoint::new(label, node.transport()).layer(guard.clone())
+    };
+    let endpoints = ["a", "b"].into_iter().zip(&nodes).map(endpoint);
+    let rotation = Rotation::builder().endpoints(endpoints);
+    let rotation = rotation.with_strategy(WeightedRoundRobin::new()).build();
+    let client = RpcClient::new(rotation, true);
+    let mut wrong = 0;
+    for turn in 0..100 {
+        if turn == 50 {
+            nodes[0].set(Disruption::WrongChain(chain.twin(OTHER)));
+        }
+        let params = json!([format!("0x{:x}", 10 + turn % 10), false]);
+        let block: Value = client.request("eth_getBlockByNumber", &params).await.unwrap();
+        wrong += u32::from(block != chain.answer("eth_getBlockByNumber", params).unwrap());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(wrong, 1);
 }
 
 #[tokio::test]

@@ -119,6 +119,12 @@ impl<S> Layer<S> for BlockCacheLayer {
                 store.orphan(chain_id, reorg.from);
             }
         });
+        let store = self.store.downgrade();
+        chain.heads.on_distrust(move |endpoint| {
+            if let Some(store) = store.upgrade() {
+                store.clear_endpoint(endpoint);
+            }
+        });
         let (store, lifetime) = (self.store.clone(), Arc::clone(&self.lifetime));
         BlockCacheService::new(inner, State::new(store, chain, lifetime, self.max_age))
     }

@@ -216,6 +216,12 @@ async fn it_forgets_what_one_endpoint_answered() {
     assert_eq!(known(&scene, &all).await, [true; 2]);
     assert_eq!(scene.store.clear_endpoint(&"b".into()), 1);
     assert_eq!(known(&scene, &all).await, [true, false]);
+    // So it is when it was found to be on another chain.
+    scene.store.clear_methods("eth_getBalance");
+    scene.ask("eth_getBalance", at(5)).await;
+    call(&by_b, packet(1, "eth_getBalance", at(6))).await.unwrap();
+    b.distrust();
+    assert_eq!(known(&scene, &all).await, [true, false]);
 }
 
 #[tokio::test(start_paused = true)]

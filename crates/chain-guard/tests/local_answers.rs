@@ -3,7 +3,7 @@
 mod support;
 
 use alclad_chain_guard::ChainGuardLayer;
-use alclad_core::{CallOptions, Fault, classify};
+use alclad_core::{CallOptions, Fault, classify, note};
 use alclad_testkit::{
     Disruption, SimChain, SimNode, answer, answers, batch, mock, request, request_with_id, single,
 };
@@ -79,8 +79,10 @@ async fn the_members_of_a_batch_that_are_known_do_not_go_down() {
     assert_eq!(got, expected);
 
     let known = [request(1, "eth_chainId", ()), request(2, "net_version", ())];
-    let answer = service.oneshot(batch(known)).await.unwrap();
-    assert!(answer.is_success() && upstream.is_idle());
+    let call = note::capture_at("a".into(), service.oneshot(batch(known)));
+    let (answer, notes) = call.await;
+    assert!(answer.unwrap().is_success() && upstream.is_idle());
+    assert_eq!(notes.of(&Id::Number(2)).endpoint, Some("a".into()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,7 +167,12 @@ impl Members {
             let member = &mut self.list[*index];
             let mut note = notes.of(member.question.id());
             note.attempts = note.attempts.max(1);
-            member.note.supersede(note);
+            let has_answer = member.answer.as_ref().is_some_and(Response::is_success);
+            match result.is_err() && has_answer {
+                // It keeps the answer, and what is known about that.
+                true => member.note.attempts += note.attempts,
+                false => member.note.supersede(note),
+            }
             member.outcome = None;
         }
         match result {

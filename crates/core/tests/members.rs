@@ -153,8 +153,11 @@ async fn who_is_asked_in_vain_is_not_noted_for_the_answer_of_another() {
     let (_, notes) = note::capture_at("a".into(), async {}).await;
     members.absorb(&[0], Ok(answers([answer(1, ())])), &notes, None);
     members[0].asked_in_vain("b".into());
+    let (_, notes) = note::capture_at("c".into(), async {}).await;
+    let gone = Err(TransportErrorKind::backend_gone());
+    members.absorb(&[0], gone, &notes, None);
     let AnswerNote { endpoint, attempts, .. } = members[0].note().clone();
-    assert_eq!((endpoint, attempts), (Some("a".into()), 2));
+    assert_eq!((endpoint, attempts), (Some("a".into()), 3));
 }
 
 #[test]

@@ -147,7 +147,14 @@ impl RotationBuilder {
             let endpoint = reorg.endpoint.to_string();
             metrics::counter!(names::REORGS, names::ENDPOINT => endpoint).increment(1);
         });
-        let roster = Roster::new(Arc::new(shared), seats, None);
+        let shared = Arc::new(shared);
+        let weak = Arc::downgrade(&shared);
+        self.heads.on_distrust(move |_| {
+            if let Some(shared) = weak.upgrade() {
+                shared.freshness.distrust();
+            }
+        });
+        let roster = Roster::new(shared, seats, None);
         Rotation::new(roster, self.polled.then(Polling::default))
     }
 }

@@ -4,20 +4,24 @@ use crate::{
     roster::Roster,
     seat::Seat,
 };
-use alclad_core::Sighting;
+use alclad_core::{CallOptions, SightedBlock, Sighting};
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, SerializedRequest};
 use arc_swap::ArcSwap;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::{sync::OnceCell, task::JoinSet, time};
+use tokio::{runtime::Handle, sync::OnceCell, task::JoinSet, time};
 
 /// Between two looks at the endpoints' heads there is a block, but at least and at most so long.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// How long the first calls wait for the endpoints to say where they are.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// An endpoint that shows another block than others is asked for its chain id so often at most.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+const CHAIN_ID: &str = "eth_chainId";
 
 /// Knows where the endpoints are before the first call, and asks them from then on.
 #[derive(Default)]
@@ -76,6 +80,24 @@ pub(crate) async fn look_at(seat: Arc<Seat>) {
         seat.tell_of_lag();
     }
     exchange.learn(ended);
+}
+
+/// Asks an endpoint that shows another block than others for its chain id, now and then: where a
+/// chain guard stands before it, that one finds out if it has moved to another chain.
+pub(crate) fn check_chain(seat: &Arc<Seat>, block: &SightedBlock) {
+    if !seat.lookout.is_contradicted(block) || !seat.chain_is_due(CHECK_EVERY) {
+        return;
+    }
+    let mut request = question(CHAIN_ID);
+    // Not what the guard knows, but what the endpoint says.
+    request.meta_mut().extensions_mut().insert(CallOptions::new().without_cache());
+    if let (Ok(runtime), Some(probe)) = (Handle::try_current(), seat.may_be_looked_at(&request)) {
+        let mut exchange = Exchange::begin(seat, RequestPacket::Single(request), probe);
+        runtime.spawn(async move {
+            let ended = time::timeout(PATIENCE, &mut exchange).await.ok();
+            exchange.learn(ended);
+        });
+    }
 }
 
 /// A call of the rotation's own.

@@ -29,6 +29,8 @@ pub struct Ask {
 pub(crate) struct Before {
     pub(crate) head: u64,
     pub(crate) truth: Option<Value>,
+    /// Whether its last blocks had been replaced by then.
+    pub(crate) reorged: bool,
 }
 
 impl Ask {

@@ -6,7 +6,7 @@ use alclad_testkit::{ChainSpec, Reorg, SimChain, SimNode, SimServer};
 use alloy::{primitives::keccak256, transports::TransportResult};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 use url::Url;
 
 /// The names of the nodes.
@@ -78,7 +78,8 @@ impl Stage {
     pub fn note(&self, mut asked: Vec<Ask>) -> Vec<Ask> {
         for ask in &mut asked {
             let (head, truth) = (self.chain.block_number(), truth(&self.chain, u64::MAX, ask));
-            ask.before = Some(Before { head, truth });
+            let reorged = self.orphaned.get().is_some();
+            ask.before = Some(Before { head, truth, reorged });
         }
         asked
     }
@@ -107,21 +108,26 @@ impl Stage {
             return true;
         }
         let Some(before) = &ask.before else { return false };
+        let orphaned = self.orphaned.get().filter(|_| !before.reorged);
         before.truth.as_ref() == Some(answer)
-            || self.is_of(ask, answer, before.head..self.chain.block_number())
+            || is_of(&self.chain, ask, answer, before.head..self.chain.block_number())
+            || orphaned.is_some_and(|chain| is_of(chain, ask, answer, before.head..u64::MAX))
     }
 
     /// Whether it was true before it was asked.
     fn was_right(&self, ask: &Ask, answer: &Value) -> bool {
         let head = ask.before.as_ref().map_or(0, |before| before.head);
-        let orphaned = || self.orphaned.get().and_then(|chain| truth(chain, u64::MAX, ask));
-        self.is_of(ask, answer, head.saturating_sub(LATE)..head)
-            || orphaned().as_ref() == Some(answer)
+        let late = head.saturating_sub(LATE);
+        let orphaned =
+            || self.orphaned.get().is_some_and(|c| is_of(c, ask, answer, late..u64::MAX));
+        is_of(&self.chain, ask, answer, late..head) || orphaned()
     }
+}
 
-    fn is_of(&self, ask: &Ask, answer: &Value, mut heads: std::ops::Range<u64>) -> bool {
-        heads.any(|head| truth(&self.chain, head, ask).as_ref() == Some(answer))
-    }
+/// Whether it was the truth when this chain's head was one of these.
+fn is_of(chain: &SimChain, ask: &Ask, answer: &Value, heads: Range<u64>) -> bool {
+    let end = heads.end.min(chain.block_number() + 1);
+    (heads.start..end).any(|head| truth(chain, head, ask).as_ref() == Some(answer))
 }
 
 /// What a node that has seen the blocks up to `head` answers, if that is no error.

@@ -39,7 +39,10 @@ pub(super) async fn answer<S: Upstream>(
     let (mut rest, mut asked) = (Vec::new(), Vec::new());
     for (index, request) in requests(packet).into_iter().enumerate() {
         match known(&request) {
-            Some(answer) => members[index].answer(answer),
+            Some(answer) => {
+                members[index].set_note(note::heard().of(&answer.id));
+                members[index].answer(answer);
+            }
             None => {
                 asked.push(index);
                 rest.push(request);

@@ -1,7 +1,7 @@
 //! What all endpoints have shown, and what follows from it.
 
 use super::{
-    Orphan, Seen, Sighting, WINDOW,
+    Orphan, Seen, SightedBlock, Sighting, WINDOW,
     pace::Pace,
     trail::Link,
     view::{Standing, View},
@@ -93,6 +93,21 @@ impl Board {
             self.views[index].believe();
             self.settle(Instant::now());
         }
+    }
+
+    pub(super) fn is_contradicted(&self, standing: &Arc<Standing>, block: &SightedBlock) -> bool {
+        let others = self.views.iter().filter(|view| !Arc::ptr_eq(&view.standing, standing));
+        let mut hashes = others.filter_map(|view| view.trail.hash_at(block.number));
+        hashes.any(|hash| hash != block.hash)
+    }
+
+    pub(super) fn distrust(&mut self, standing: &Arc<Standing>) {
+        let Some(index) = self.find(standing) else { return };
+        self.views[index].forget();
+        // What is left says what holds.
+        (self.served, self.confirmed, self.safe, self.finalized) = (None, None, None, None);
+        self.reorgs += 1;
+        self.settle(Instant::now());
     }
 
     pub(super) fn leave(&mut self, standing: &Arc<Standing>) {

@@ -29,10 +29,12 @@ struct Shared {
     latest: Height,
     reorgs: AtomicU64,
     board: Mutex<Board>,
-    listeners: Mutex<Vec<Listener>>,
+    listeners: Listeners<Reorg>,
+    doubters: Listeners<EndpointId>,
 }
 
-type Listener = Arc<dyn Fn(&Reorg) + Send + Sync>;
+/// Who is told of such an event.
+type Listeners<E> = Mutex<Vec<Arc<dyn Fn(&E) + Send + Sync>>>;
 
 /// Blocks that an endpoint has shown and that are no longer on its chain.
 ///
@@ -164,7 +166,15 @@ impl Heads {
     ///
     /// It may call back. It lives as long as this knowledge.
     pub fn on_reorg(&self, listener: impl Fn(&Reorg) + Send + Sync + 'static) {
-        self.listeners().push(Arc::new(listener));
+        lock(&self.0.listeners).push(Arc::new(listener));
+    }
+
+    /// Calls this whenever an endpoint was found to be on another chain, once all that it has shown
+    /// is [forgotten](Lookout::distrust): its answers are not to be given any longer.
+    ///
+    /// It may call back. It lives as long as this knowledge.
+    pub fn on_distrust(&self, listener: impl Fn(&EndpointId) + Send + Sync + 'static) {
+        lock(&self.0.doubters).push(Arc::new(listener));
     }
 
     /// Forgets all that was seen, because the chain was verified anew. A given block time, the
@@ -174,11 +184,7 @@ impl Heads {
     }
 
     pub(super) fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
-        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.board)
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
@@ -189,13 +195,24 @@ impl Heads {
         changed
     }
 
-    /// No lock is held while a listener runs.
     pub(super) fn report(&self, endpoint: &EndpointId, orphaned: Vec<Orphan>) {
         let Some(&(from, _)) = orphaned.first() else { return };
-        let reorg = Reorg { endpoint: endpoint.clone(), from, orphaned };
-        let listeners = self.listeners().clone();
-        listeners.iter().for_each(|listener| listener(&reorg));
+        tell(&self.0.listeners, &Reorg { endpoint: endpoint.clone(), from, orphaned });
     }
+
+    pub(super) fn report_distrust(&self, endpoint: &EndpointId) {
+        tell(&self.0.doubters, endpoint);
+    }
+}
+
+fn tell<E>(listeners: &Listeners<E>, event: &E) {
+    // No lock is held while a listener runs.
+    let listeners = lock(listeners).clone();
+    listeners.iter().for_each(|listener| listener(event));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Heads {

@@ -1,7 +1,7 @@
 //! One endpoint's place.
 
 use super::{
-    Heads, Sighting,
+    Heads, SightedBlock, Sighting,
     view::{Standing, View},
 };
 use crate::EndpointId;
@@ -64,6 +64,21 @@ impl Lookout {
     /// Its chain id was checked again: what it [claims](Self::claims) is believed.
     pub fn confirm(&self) {
         self.0.heads.change(|board| board.confirm(&self.0.standing));
+    }
+
+    /// Whether another endpoint shows another block at this one's height: for a moment that is
+    /// ordinary, and two chains do so all the time.
+    pub fn is_contradicted(&self, block: &SightedBlock) -> bool {
+        self.0.heads.board().is_contradicted(&self.0.standing, block)
+    }
+
+    /// It was found to be on another chain: what it has shown is forgotten, also where the served
+    /// head, the safe or the final one stood on it, and
+    /// [those that keep its answers](Heads::on_distrust) are told.
+    pub fn distrust(&self) {
+        let Place { endpoint, heads, standing } = &*self.0;
+        heads.change(|board| board.distrust(standing));
+        heads.report_distrust(endpoint);
     }
 
     /// The newest block that it has shown. An atomic load.

@@ -1,6 +1,7 @@
 use crate::{
     call::{Call, leg::Attempt},
     freshness::Existence,
+    polling::check_chain,
 };
 use alclad_core::{
     BlockRef, Kind, Outcome, Seen, Sighting,
@@ -66,6 +67,9 @@ impl Call {
         let seen = sighting.as_ref().map(|sighting| attempt.seat.lookout.saw(sighting));
         if sighting.is_some() {
             self.roster.seats.iter().for_each(|seat| seat.tell_of_lag());
+        }
+        if let Some(block) = sighting.as_ref().and_then(|sighting| sighting.block.as_ref()) {
+            check_chain(&attempt.seat, block);
         }
         match self.suspicion(index, sighting.as_ref(), seen) {
             // To be a little behind is normal: nobody else need be asked.

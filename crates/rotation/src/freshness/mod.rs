@@ -121,6 +121,12 @@ impl Freshness {
         lock(&self.newest).clear();
     }
 
+    /// An endpoint was found to be on another chain: what it said may be what callers were given.
+    pub(crate) fn distrust(&self) {
+        lock(&self.nulls).clear();
+        lock(&self.newest).clear();
+    }
+
     /// A caller is given this answer to the question for the newest block.
     pub(crate) fn gave_newest(
         &self,

@@ -1,6 +1,7 @@
 use crate::{EndpointState, Event, changes::Changes, strategy::HealthyFor};
 use alclad_core::{EndpointId, Fault, Health, names};
 use std::{
+    mem,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{
@@ -71,6 +72,8 @@ struct Record {
     parks: u32,
     window: Option<Window>,
     fault: Option<Fault>,
+    /// It has answered since it was last found to be on another chain.
+    served: bool,
     /// When it failed last.
     failed: Option<Instant>,
 }
@@ -158,7 +161,7 @@ impl Circuit {
             return;
         }
         let mut record = self.record();
-        record.strikes = 0;
+        (record.strikes, record.served) = (0, true);
         let waiting = !self.left().is_zero();
         let change = match self.state.load(Relaxed) {
             CLOSED => {
@@ -275,6 +278,15 @@ impl Circuit {
         let endpoint = self.id.to_string();
         metrics::counter!(names::HEALTH_TRANSITIONS, names::ENDPOINT => endpoint, names::STATE => state)
             .increment(1);
+    }
+
+    /// It is found to be on another chain: whether it may have answered from there meanwhile, and
+    /// not only failed since it was last found so.
+    pub(crate) fn has_served_another_chain(&self) -> bool {
+        let mut record = self.record();
+        let is_known =
+            record.fault == Some(Fault::WrongChain) && self.state.load(Relaxed) == REFUSED;
+        mem::take(&mut record.served) || !is_known
     }
 
     /// It is on the right chain after all.

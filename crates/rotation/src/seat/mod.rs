@@ -52,6 +52,7 @@ pub(crate) struct Seat {
     throttles: AtomicU64,
     errors: AtomicU64,
     looked: Mutex<Option<Instant>>,
+    checked: Mutex<Option<Instant>>,
     told_of_lag: AtomicBool,
     gauges: Gauges,
     faults: Mutex<BTreeMap<&'static str, u64>>,
@@ -81,7 +82,8 @@ impl Seat {
             hedges: AtomicU64::new(0),
             throttles: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            looked: Mutex::new(None),
+            looked: Mutex::default(),
+            checked: Mutex::default(),
             told_of_lag: AtomicBool::new(false),
             gauges: Gauges::default(),
             faults: Mutex::default(),
@@ -159,7 +161,11 @@ impl Seat {
 
     /// An attempt begun at this age of the circuit ended in this fault.
     pub(crate) fn fail(&self, fault: Fault, health: Health, age: u32) {
+        let is_news = fault == Fault::WrongChain && self.circuit.has_served_another_chain();
         self.circuit.fail(fault, health, age, self.load.requests());
+        if is_news {
+            self.lookout.distrust();
+        }
     }
 
     /// It said that it does not have this block, which another one has. One that has shown it has
@@ -181,12 +187,12 @@ impl Seat {
 
     /// Whether it was not looked at for so long; then it counts as looked at.
     pub(crate) fn is_due(&self, interval: Duration) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = looked.is_none_or(|looked| looked.elapsed() >= interval);
-        if is_due {
-            *looked = Some(Instant::now());
-        }
-        is_due
+        is_due(&self.looked, interval)
+    }
+
+    /// The same for its chain id.
+    pub(crate) fn chain_is_due(&self, interval: Duration) -> bool {
+        is_due(&self.checked, interval)
     }
 
     /// Whether the rotation may ask it for its own ends, and the probe to do so if it is half open.
@@ -256,4 +262,13 @@ impl Seat {
     fn faults(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_due(last: &Mutex<Option<Instant>>, interval: Duration) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|last| last.elapsed() >= interval);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }

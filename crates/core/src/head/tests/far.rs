@@ -99,3 +99,30 @@ async fn who_was_believed_with_another_is_believed_without_it() {
     assert_ne!(show(&b, 5001), Seen::FarAhead);
     assert_eq!((heads.latest(), b.head()), (Some(100), Some(5001)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_of_another_chain_has_shown_is_forgotten_and_told() {
+    let (heads, [a, b]) = with_block_time(12 * SECOND);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (listener, asked) = (Arc::clone(&told), heads.clone());
+    heads.on_distrust(move |endpoint| {
+        // It may call back, and all is forgotten by then.
+        listener.lock().unwrap().push((endpoint.clone(), asked.finalized()));
+    });
+    a.saw(&block(1, 90));
+    a.saw(&Sighting { finalized: Some(70), ..Sighting::default() });
+    b.saw(&block(2, 95));
+    b.saw(&Sighting { finalized: Some(90), ..Sighting::default() });
+    let reorgs = heads.reorgs();
+    assert_eq!(heads.finalized(), Some(70));
+    a.distrust();
+    assert_eq!(*told.lock().unwrap(), [("endpoint-0".into(), Some(90))]);
+    assert_eq!((a.head(), heads.latest(), heads.finalized()), (None, Some(95), Some(90)));
+    assert_eq!((heads.hash_at(90), heads.hash_at(95)), (None, Some(hash(2, 95))));
+    assert!(heads.reorgs() > reorgs);
+    b.distrust();
+    assert_eq!((heads.latest(), heads.finalized()), (None, None));
+    // It may come back.
+    a.saw(&block(2, 94));
+    assert_eq!((a.head(), heads.latest()), (Some(94), Some(94)));
+}
