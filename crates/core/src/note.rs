@@ -21,8 +21,14 @@ use std::{
     time::Duration,
 };
 
-tokio::task_local! {
-    static NOTES: RefCell<Notes>;
+thread_local! {
+    /// Of the capture that is being polled, if one is.
+    static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) };
+}
+
+/// What is done with the notes of the layer that listens, if one does.
+fn with_listener<T>(act: impl FnOnce(&mut Notes) -> T) -> Option<T> {
+    NOTES.try_with(|notes| notes.borrow_mut().as_mut().map(act)).ok().flatten()
 }
 
 /// Facts about one answer, as far as they are known.
@@ -117,7 +123,7 @@ impl Notes {
 
     /// Hands them on to the layer above, if that listens, by a layer that has nothing to add.
     pub fn pass_up(self) {
-        let _ = NOTES.try_with(|notes| *notes.borrow_mut() = self);
+        with_listener(|notes| *notes = self);
     }
 }
 
@@ -155,34 +161,50 @@ impl<F: Future> Future for Capture<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (notes, call) = (this.notes, this.call);
-        let output = NOTES.sync_scope(RefCell::new(mem::take(notes)), || {
-            let output = call.poll(cx);
-            *notes = NOTES.with(RefCell::take);
-            output
-        });
+        let above = Above(NOTES.replace(Some(mem::take(notes))));
+        let output = call.poll(cx);
+        *notes = above.listens_again();
         output.map(|output| (output, mem::take(notes)))
+    }
+}
+
+/// The notes of the layer above, which listens again when what it called has been polled, also if
+/// that panics.
+struct Above(Option<Notes>);
+
+impl Above {
+    fn listens_again(mut self) -> Notes {
+        let below = NOTES.replace(self.0.take());
+        mem::forget(self);
+        below.unwrap_or_default()
+    }
+}
+
+impl Drop for Above {
+    fn drop(&mut self) {
+        NOTES.set(self.0.take());
     }
 }
 
 /// Notes something that holds for every member of the packet.
 pub fn record(write: impl FnOnce(&mut AnswerNote)) {
-    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut().write().packet));
+    with_listener(|notes| write(&mut notes.write().packet));
 }
 
 /// Notes something about the member with this id.
 pub fn record_member(id: &Id, note: impl FnOnce() -> AnswerNote) {
-    let _ = NOTES.try_with(|notes| notes.borrow_mut().write().members.push((id.clone(), note())));
+    with_listener(|notes| notes.write().members.push((id.clone(), note())));
 }
 
 /// What was noted so far for the layer above that listens; nothing if none does. For a layer that
 /// looks only when something went wrong.
 pub fn heard() -> Notes {
-    NOTES.try_with(|notes| notes.borrow().clone()).unwrap_or_default()
+    with_listener(|notes| notes.clone()).unwrap_or_default()
 }
 
 /// The endpoint that is being asked in this task, if a layer above said so.
 pub fn endpoint() -> Option<EndpointId> {
-    NOTES.try_with(|notes| notes.borrow().endpoint.clone()).ok().flatten()
+    with_listener(|notes| notes.endpoint.clone()).flatten()
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@ use crate::{
     call::{Exchange, PATIENCE},
     freshness::BLOCK_NUMBER,
     roster::Roster,
+    rotation::Clones,
     seat::Seat,
 };
 use alclad_core::{CallOptions, SightedBlock, Sighting};
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, SerializedRequest};
-use arc_swap::ArcSwap;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -35,9 +35,9 @@ impl Polling {
     }
 
     /// Waits until all endpoints were asked for their heads, once.
-    pub(crate) async fn look(&self, rotation: &Arc<ArcSwap<Roster>>) {
+    pub(crate) async fn look(&self, rotation: &Arc<Clones>) {
         let look = async {
-            let seats = rotation.load_full().seats.clone();
+            let seats = rotation.roster.load_full().seats.clone();
             let looks: JoinSet<()> = seats.into_iter().map(look_at).collect();
             let _ = time::timeout(FIRST_LOOK, looks.join_all()).await;
             tokio::spawn(poll(Arc::downgrade(rotation)));
@@ -46,9 +46,11 @@ impl Polling {
     }
 }
 
-async fn poll(rotation: Weak<ArcSwap<Roster>>) {
+async fn poll(rotation: Weak<Clones>) {
     loop {
-        let Some(roster) = rotation.upgrade().map(|rotation| rotation.load_full()) else { return };
+        let Some(roster) = rotation.upgrade().map(|rotation| rotation.roster.load_full()) else {
+            return;
+        };
         let interval = interval(&roster);
         for seat in &roster.seats {
             // What the answers to the callers have told need not be asked.

@@ -20,11 +20,17 @@ use tower::{Layer, Service};
 /// same rotation.
 #[derive(Clone)]
 pub struct Rotation {
-    pub(crate) roster: Arc<ArcSwap<Roster>>,
+    // All in one, for a call clones the rotation.
+    pub(crate) shared: Arc<Clones>,
     options: Option<Arc<CallOptions>>,
-    polling: Option<Arc<Polling>>,
+}
+
+/// What the clones of a rotation share.
+pub(crate) struct Clones {
+    pub(crate) roster: ArcSwap<Roster>,
+    polling: Option<Polling>,
     /// Held while an endpoint is added: two must not get one label.
-    changing: Arc<Mutex<()>>,
+    changing: Mutex<()>,
 }
 
 // === impl Rotation ===
@@ -36,30 +42,31 @@ impl Rotation {
     }
 
     pub(crate) fn new(roster: Roster, polling: Option<Polling>) -> Self {
-        let roster = Arc::new(ArcSwap::from_pointee(roster));
-        Self { roster, options: None, polling: polling.map(Arc::new), changing: Arc::default() }
+        let roster = ArcSwap::from_pointee(roster);
+        let shared = Arc::new(Clones { roster, polling, changing: Mutex::default() });
+        Self { shared, options: None }
     }
 
     /// Who is healthy, how fast, how far behind, and how often each was asked: the best tier
     /// first.
     pub fn snapshot(&self) -> Vec<EndpointSnapshot> {
-        self.roster.load().seats.iter().map(|seat| seat.snapshot()).collect()
+        self.shared.roster.load().seats.iter().map(|seat| seat.snapshot()).collect()
     }
 
     /// What has changed at the endpoints lately, and why: the newest first, at most 64.
     pub fn changes(&self) -> Vec<Change> {
-        self.roster.load().shared.changes.list()
+        self.shared.roster.load().shared.changes.list()
     }
 
     /// What has been seen of the chain's head, at each endpoint and in all.
     pub fn heads(&self) -> Heads {
-        self.roster.load().shared.freshness.heads.clone()
+        self.shared.roster.load().shared.freshness.heads.clone()
     }
 
     /// The pipeline's budget, into which the rotation pays for every call: for the retry layer
     /// above it to draw on.
     pub fn budget(&self) -> Budget {
-        self.roster.load().shared.budget.drawing()
+        self.shared.roster.load().shared.budget.drawing()
     }
 
     /// The same rotation, whose calls all have these options, unless they say otherwise.
@@ -91,8 +98,8 @@ impl Rotation {
         L::Service: Transport + Clone,
     {
         let mut parts = endpoint.into_parts();
-        let one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let roster = self.roster.load();
+        let one_at_a_time = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let roster = self.shared.roster.load();
         parts.id = unique(parts.id, |id| roster.position(id).is_some());
         let number = roster.seats.iter().map(|seat| seat.number + 1).max();
         let seat = Arc::new(Seat::new(parts, number.unwrap_or_default(), &roster.shared));
@@ -110,7 +117,7 @@ impl Rotation {
         tracing::info!(%endpoint, "endpoint removed");
         // Nor does a call go on to it that began before.
         seat.leave();
-        self.roster.load().shared.changes.add(endpoint, Event::Removed);
+        self.shared.roster.load().shared.changes.add(endpoint, Event::Removed);
         self.change(|seats| seats.retain(|other| other.id != *endpoint));
         true
     }
@@ -143,7 +150,7 @@ impl Rotation {
         let known = self.seat(endpoint).is_some();
         if known {
             tracing::info!(%endpoint, "switched by hand");
-            self.roster.load().shared.changes.add(endpoint, Event::SwitchedTo);
+            self.shared.roster.load().shared.changes.add(endpoint, Event::SwitchedTo);
             self.switch(Some(endpoint));
         }
         known
@@ -154,27 +161,37 @@ impl Rotation {
     pub fn reset(&self) {
         tracing::info!("reset by hand");
         self.switch(None);
-        let roster = self.roster.load();
+        let roster = self.shared.roster.load();
         roster.seats.iter().for_each(|seat| seat.circuit.reset());
         roster.shared.strategy.reset();
     }
 
     fn seat(&self, endpoint: &EndpointId) -> Option<Arc<Seat>> {
-        let roster = self.roster.load();
+        let roster = self.shared.roster.load();
         roster.position(endpoint).map(|index| Arc::clone(&roster.seats[index]))
     }
 
     fn switch(&self, endpoint: Option<&EndpointId>) {
-        self.roster.rcu(|old| Roster::new(Arc::clone(&old.shared), old.seats.clone(), endpoint));
+        self.shared
+            .roster
+            .rcu(|old| Roster::new(Arc::clone(&old.shared), old.seats.clone(), endpoint));
     }
 
     fn change(&self, change: impl Fn(&mut Vec<Arc<Seat>>)) {
-        self.roster.rcu(|old| {
+        self.shared.roster.rcu(|old| {
             let mut seats = old.seats.clone();
             change(&mut seats);
             let switched = old.switched.map(|index| &old.seats[index].id);
             Roster::new(Arc::clone(&old.shared), seats, switched)
         });
+    }
+}
+
+impl Clones {
+    async fn look(self: &Arc<Self>) {
+        if let Some(polling) = &self.polling {
+            polling.look(self).await;
+        }
     }
 }
 
@@ -200,19 +217,19 @@ impl Service<RequestPacket> for Rotation {
         if let Some(options) = &self.options {
             options.fill(&mut packet);
         }
-        match &self.polling {
+        match &self.shared.polling {
             Some(polling) if !polling.has_looked() => {
-                let (polling, roster) = (Arc::clone(polling), Arc::clone(&self.roster));
+                let shared = Arc::clone(&self.shared);
                 let deadline = CallOptions::deadline_of(&packet);
                 Box::pin(async move {
                     match deadline {
-                        Some(deadline) => drop(timeout_at(deadline, polling.look(&roster)).await),
-                        None => polling.look(&roster).await,
+                        Some(deadline) => drop(timeout_at(deadline, shared.look()).await),
+                        None => shared.look().await,
                     }
-                    ask(roster.load(), packet).await
+                    ask(shared.roster.load(), packet).await
                 })
             }
-            _ => ask(self.roster.load(), packet),
+            _ => ask(self.shared.roster.load(), packet),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Rotation {
     /// serve is not asked until a later verification finds it there, and somebody else with it; if no
     /// chain has more than half, none is left out. What becomes of an endpoint later, only a chain guard in its ring sees.
     pub async fn verify(&self) -> Verification {
-        let roster = self.roster.load_full();
+        let roster = self.shared.roster.load_full();
         let mut asking = JoinSet::new();
         for (index, seat) in roster.seats.iter().enumerate() {
             let seat = Arc::clone(seat);

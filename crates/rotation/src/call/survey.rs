@@ -1,4 +1,5 @@
 use crate::{
+    Role,
     call::route::{Asked, Route},
     freshness::Wanted,
     roster::Roster,
@@ -7,6 +8,7 @@ use crate::{
         circuit::{Access, Probe},
     },
 };
+use alclad_core::Kind;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -44,17 +46,23 @@ impl Survey {
             }
             survey = Self { is_partial, ..Self::default() };
         }
-        let mut tier = None;
+        // Nearly always it is a read that may go anywhere, and nothing stands against an endpoint.
+        let may_go_anywhere =
+            asked.pin.is_none() && asked.method.kind == Kind::Read && route.asked.is_empty();
+        let (mut tier, is_anything) = (None, matches!(wanted, Wanted::Anything));
         for (index, seat) in roster.seats.iter().enumerate() {
             if survey.has_found() && tier != Some(seat.tier) {
                 break;
             }
             tier = Some(seat.tier);
-            if !route.may_go(asked, roster, index) {
+            let may_go = match may_go_anywhere {
+                true => seat.is_usable() && seat.role != Role::Write,
+                false => route.may_go(asked, roster, index),
+            };
+            if !may_go {
                 continue;
             }
-            // Nearly always nothing stands against an endpoint.
-            match matches!(wanted, Wanted::Anything) && seat.is_plain() {
+            match is_anything && seat.is_plain() {
                 true => survey.candidates.push(index),
                 false => survey.add(index, seat, asked, route, &wanted),
             }
