@@ -105,7 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
     })
     .midway()
     .lasting()
-    .limit(Miss::Wrong, "nothing shows the change before the guard asks again, within a minute"),
+    .limit(Miss::Wrong, "its chain id is asked again once it has shown a block that others deny"),
     Scenario::new("another chain midway, behind new connections", |s| {
         first(s).set(Disruption::WrongChain(s.chain.twin(1337)));
         first(s).add(Disruption::Reset.times(16));

@@ -44,10 +44,9 @@ pub(super) fn is_untrue(
     if is_send {
         return None;
     }
-    // One that has failed is noted too, though an earlier one has answered.
     let answered = |(place, ending): (Place, Option<Ending>)| match place {
         Place::Door(index) if name(index) == endpoint.as_str() => {
-            ending.is_some_and(|ending| ending != Ending::Dropped)
+            matches!(ending, Some(Ending::Good | Ending::Null))
         }
         _ => false,
     };

@@ -4,7 +4,7 @@ use crate::{
     polling::check_chain,
 };
 use alclad_core::{
-    BlockRef, Kind, Outcome, Seen, Sighting,
+    AnswerNote, BlockRef, Kind, Outcome, Seen, Sighting,
     error::{StaleHead, TypedError},
     send,
 };
@@ -208,7 +208,12 @@ impl Call {
                 if let (2.., Some(request)) = (doubt.count, request) {
                     freshness.confirm_null(request);
                 }
-                self.members[index].answer(doubt.answer);
+                let member = &mut self.members[index];
+                let mut note = AnswerNote::default();
+                note.endpoint = Some(self.roster.seats[doubt.seat].id.clone());
+                note.attempts = member.note().attempts;
+                member.set_note(note);
+                member.answer(doubt.answer);
             }
             Suspicion::Stale { head } | Suspicion::Far { head } => {
                 if self.give_newest(index) {
