@@ -82,13 +82,13 @@ impl Heads {
     }
 
     /// The highest safe block that more than half of the endpoints that told one have reached. It
-    /// never goes back.
+    /// never goes back, unless one of them is [distrusted](Lookout::distrust).
     pub fn safe(&self) -> Option<u64> {
         self.board().safe
     }
 
     /// The highest final block that more than half of the endpoints that told one have reached. It
-    /// never goes back.
+    /// never goes back, unless one of them is [distrusted](Lookout::distrust).
     pub fn finalized(&self) -> Option<u64> {
         self.board().finalized
     }
