@@ -169,6 +169,15 @@ impl Call {
         }
     }
 
+    /// Not the last one that was asked has given the answer, but this one, or none for this call.
+    fn note_giver(&mut self, index: usize, seat: Option<usize>) {
+        let member = &mut self.members[index];
+        let mut note = AnswerNote::default();
+        note.endpoint = seat.map(|seat| self.roster.seats[seat].id.clone());
+        note.attempts = member.note().attempts;
+        member.set_note(note);
+    }
+
     /// Another endpoint has what this one had not. To have doubted was right, and costs nothing.
     fn refute(&self, index: usize, doubt: &Doubt, sighting: Option<&Sighting>) {
         let is_null = self.members[index].outcome() == Some(Outcome::Null);
@@ -208,16 +217,12 @@ impl Call {
                 if let (2.., Some(request)) = (doubt.count, request) {
                     freshness.confirm_null(request);
                 }
-                let member = &mut self.members[index];
-                let mut note = AnswerNote::default();
-                note.endpoint = Some(self.roster.seats[doubt.seat].id.clone());
-                note.attempts = member.note().attempts;
-                member.set_note(note);
-                member.answer(doubt.answer);
+                self.members[index].answer(doubt.answer);
+                self.note_giver(index, Some(doubt.seat));
             }
             Suspicion::Stale { head } | Suspicion::Far { head } => {
                 if self.give_newest(index) {
-                    return;
+                    return self.note_giver(index, None);
                 }
                 let endpoint = self.roster.seats[doubt.seat].id.clone();
                 let newest = self.roster.shared.freshness.newest_head();
