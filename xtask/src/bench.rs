@@ -22,5 +22,6 @@ pub fn run_layers() -> Result<()> {
 }
 
 fn bench(name: &str) -> std::process::Command {
-    cargo(["bench", "--package", "alclad-bench", "--bench", name])
+    // With the features that everything else is built with, so that nothing is built twice.
+    cargo(["bench", "--workspace", "--all-features", "--bench", name])
 }
