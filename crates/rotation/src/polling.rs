@@ -71,7 +71,11 @@ pub(crate) fn interval(roster: &Roster) -> Duration {
 
 /// Asks an endpoint for its head, if it may be asked now.
 pub(crate) async fn look_at(seat: Arc<Seat>) {
-    let request = question(BLOCK_NUMBER);
+    ask_aside(seat, question(BLOCK_NUMBER)).await;
+}
+
+/// Asks an endpoint for the rotation's own ends, if it may be asked now, and learns from it.
+async fn ask_aside(seat: Arc<Seat>, request: SerializedRequest) {
     let Some(probe) = seat.may_be_looked_at(&request) else { return };
     let mut exchange = Exchange::begin(&seat, RequestPacket::Single(request.clone()), probe);
     let ended = time::timeout(PATIENCE, &mut exchange).await.ok();
@@ -93,12 +97,8 @@ pub(crate) fn check_chain(seat: &Arc<Seat>, block: &SightedBlock) {
     let mut request = question(CHAIN_ID);
     // Not what the guard knows, but what the endpoint says.
     request.meta_mut().extensions_mut().insert(CallOptions::new().without_cache());
-    if let (Ok(runtime), Some(probe)) = (Handle::try_current(), seat.may_be_looked_at(&request)) {
-        let mut exchange = Exchange::begin(seat, RequestPacket::Single(request), probe);
-        runtime.spawn(async move {
-            let ended = time::timeout(PATIENCE, &mut exchange).await.ok();
-            exchange.learn(ended);
-        });
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(ask_aside(Arc::clone(seat), request));
     }
 }
 

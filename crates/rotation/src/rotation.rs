@@ -28,7 +28,7 @@ pub struct Rotation {
 /// What the clones of a rotation share.
 pub(crate) struct Clones {
     pub(crate) roster: ArcSwap<Roster>,
-    polling: Option<Polling>,
+    polling: Option<Arc<Polling>>,
     /// Held while an endpoint is added: two must not get one label.
     changing: Mutex<()>,
 }
@@ -43,8 +43,8 @@ impl Rotation {
 
     pub(crate) fn new(roster: Roster, polling: Option<Polling>) -> Self {
         let roster = ArcSwap::from_pointee(roster);
-        let shared = Arc::new(Clones { roster, polling, changing: Mutex::default() });
-        Self { shared, options: None }
+        let (polling, changing) = (polling.map(Arc::new), Mutex::default());
+        Self { shared: Arc::new(Clones { roster, polling, changing }), options: None }
     }
 
     /// Who is healthy, how fast, how far behind, and how often each was asked: the best tier
@@ -187,14 +187,6 @@ impl Rotation {
     }
 }
 
-impl Clones {
-    async fn look(self: &Arc<Self>) {
-        if let Some(polling) = &self.polling {
-            polling.look(self).await;
-        }
-    }
-}
-
 /// The label, with a number if it is taken.
 pub(crate) fn unique(id: EndpointId, is_taken: impl Fn(&EndpointId) -> bool) -> EndpointId {
     let numbered = (2..).map(|number| EndpointId::from(format!("{id}#{number}")));
@@ -219,12 +211,12 @@ impl Service<RequestPacket> for Rotation {
         }
         match &self.shared.polling {
             Some(polling) if !polling.has_looked() => {
-                let shared = Arc::clone(&self.shared);
+                let (polling, shared) = (Arc::clone(polling), Arc::clone(&self.shared));
                 let deadline = CallOptions::deadline_of(&packet);
                 Box::pin(async move {
                     match deadline {
-                        Some(deadline) => drop(timeout_at(deadline, shared.look()).await),
-                        None => shared.look().await,
+                        Some(deadline) => drop(timeout_at(deadline, polling.look(&shared)).await),
+                        None => polling.look(&shared).await,
                     }
                     ask(shared.roster.load(), packet).await
                 })

@@ -1,5 +1,4 @@
 use crate::{
-    Role,
     call::route::{Asked, Route},
     freshness::Wanted,
     roster::Roster,
@@ -8,7 +7,6 @@ use crate::{
         circuit::{Access, Probe},
     },
 };
-use alclad_core::Kind;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -46,23 +44,17 @@ impl Survey {
             }
             survey = Self { is_partial, ..Self::default() };
         }
-        // Nearly always it is a read that may go anywhere, and nothing stands against an endpoint.
-        let may_go_anywhere =
-            asked.pin.is_none() && asked.method.kind == Kind::Read && route.asked.is_empty();
-        let (mut tier, is_anything) = (None, matches!(wanted, Wanted::Anything));
+        let mut tier = None;
         for (index, seat) in roster.seats.iter().enumerate() {
             if survey.has_found() && tier != Some(seat.tier) {
                 break;
             }
             tier = Some(seat.tier);
-            let may_go = match may_go_anywhere {
-                true => seat.is_usable() && seat.role != Role::Write,
-                false => route.may_go(asked, roster, index),
-            };
-            if !may_go {
+            if !route.may_go(asked, roster, index) {
                 continue;
             }
-            match is_anything && seat.is_plain() {
+            // Nearly always nothing stands against an endpoint.
+            match matches!(wanted, Wanted::Anything) && seat.is_plain() {
                 true => survey.candidates.push(index),
                 false => survey.add(index, seat, asked, route, &wanted),
             }

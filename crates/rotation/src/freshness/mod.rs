@@ -117,8 +117,7 @@ impl Freshness {
         self.heads.forget();
         self.floor.store(0, Relaxed);
         *lock(&self.below) = None;
-        lock(&self.nulls).clear();
-        lock(&self.newest).clear();
+        self.distrust();
     }
 
     /// An endpoint was found to be on another chain: what it said may be what callers were given.
