@@ -1,8 +1,9 @@
 //! 2,000 calls at concurrency 16 over three HTTP nodes, the first of which fails in one way: every
 //! answer is right, and the cost stays under 1.1 upstream calls per call.
 
-use alclad::{Endpoint, RetryLayer, Rotation, TimeoutLayer};
-use alclad_testkit::{Disruption, RetryAfter, Rule, SimChain, SimNode, SimServer};
+use alclad::{RetryLayer, Rotation, TimeoutLayer};
+use alclad_testkit::{Disruption, RetryAfter, Rule, SimNode};
+use alclad_trial::Stage;
 use alloy::rpc::client::RpcClient;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -12,36 +13,26 @@ const CALLS: u64 = 2000;
 const CONCURRENCY: usize = 16;
 
 struct Run {
-    chain: SimChain,
-    nodes: [SimNode; 3],
+    stage: Stage,
     rotation: Rotation,
     client: RpcClient,
-    _servers: Vec<SimServer>,
 }
 
 impl Run {
     async fn start() -> Self {
-        let chain = SimChain::new(7);
-        chain.mine(64);
-        let nodes = [(); 3].map(|()| SimNode::new(&chain));
-        let (mut servers, mut rotation) = (Vec::new(), Rotation::builder());
-        for (label, node) in ["a", "b", "c"].into_iter().zip(&nodes) {
-            let server = node.serve_http().await;
-            let endpoint = Endpoint::http(label, server.url())
-                .layer(TimeoutLayer::new(Duration::from_millis(750)));
-            rotation = rotation.endpoint(endpoint);
-            servers.push(server);
-        }
-        let rotation = rotation.build();
+        let stage = Stage::new(7).await;
+        let limit = || TimeoutLayer::new(Duration::from_millis(750));
+        let endpoints = stage.endpoints().map(|endpoint| endpoint.layer(limit()));
+        let rotation = Rotation::builder().endpoints(endpoints).build();
         let retry = RetryLayer::new().with_budget(rotation.budget());
         let client = RpcClient::builder().layer(retry).transport(rotation.clone(), true);
-        Self { chain, nodes, rotation, client, _servers: servers }
+        Self { stage, rotation, client }
     }
 
     /// The `index`-th call, and what it must be answered.
     fn call(&self, index: u64) -> (&'static str, Value, Value) {
         let block = format!("0x{:x}", index % 60 + 1);
-        let account = self.chain.accounts()[index as usize % 4];
+        let account = self.stage.chain.accounts()[index as usize % 4];
         let (method, params) = match index % 5 {
             0 => ("eth_getBlockByNumber", json!([block, false])),
             1 => ("eth_getBalance", json!([account, block])),
@@ -49,7 +40,7 @@ impl Run {
             3 => ("eth_call", json!([{ "to": account, "data": "0x1234" }, block])),
             _ => ("eth_getBlockReceipts", json!([block])),
         };
-        let truth = self.chain.answer(method, params.clone()).expect("the truth");
+        let truth = self.stage.chain.answer(method, params.clone()).expect("the truth");
         (method, params, truth)
     }
 
@@ -65,7 +56,7 @@ impl Run {
         let right = right.count().await;
         // What the rotation sent: a dead node does not see the calls that find it dead.
         let sent: u64 = self.rotation.snapshot().iter().map(|endpoint| endpoint.requests).sum();
-        let seen: u64 = self.nodes.iter().map(SimNode::total_calls).sum();
+        let seen: u64 = self.stage.nodes.iter().map(SimNode::total_calls).sum();
         assert!(seen <= sent, "{seen} seen, {sent} sent");
         (right, sent as f64 / CALLS as f64)
     }
@@ -73,7 +64,7 @@ impl Run {
 
 async fn first_endpoint_suffers(trouble: impl Into<Rule>) {
     let run = Run::start().await;
-    run.nodes[0].set(trouble);
+    run.stage.nodes[0].set(trouble);
     let (right, cost) = run.measure().await;
     assert_eq!(right as u64, CALLS);
     assert!(cost <= 1.1, "{cost} upstream calls per call");
@@ -154,7 +145,7 @@ async fn sending_answers_that_never_end() {
 #[tokio::test]
 async fn lagging_by_five_blocks() {
     let run = Run::start().await;
-    run.nodes[0].set_lag(5);
+    run.stage.nodes[0].set_lag(5);
     let (right, cost) = run.measure().await;
     assert_eq!(right as u64, CALLS);
     println!("{right} right, {cost:.4} upstream calls per call");

@@ -2,16 +2,11 @@
 //! receipts or throttled: how many answers are right, at which cost, and how late.
 
 use alclad::{
-    ChainGuardLayer, Endpoint, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
+    ChainGuardLayer, Ordered, RetryLayer, Rotation, RotationBuilder, Sends, TimeoutLayer,
 };
-use alclad_testkit::{Disruption, RateLimit, SimChain, SimNode, SimServer};
-use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
-    eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    rpc::client::RpcClient,
-    signers::{SignerSync, local::PrivateKeySigner},
-};
+use alclad_testkit::{Disruption, RateLimit, SimNode, Transfer};
+use alclad_trial::Stage;
+use alloy::{primitives::B256, rpc::client::RpcClient};
 use futures::{StreamExt, stream};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -22,11 +17,7 @@ const CALLS: u64 = 2000;
 const CONCURRENCY: usize = 16;
 const HEAD: u64 = 64;
 
-struct Run {
-    chain: SimChain,
-    nodes: [SimNode; 3],
-    servers: Vec<SimServer>,
-}
+struct Run(Stage);
 
 /// What came of a run.
 struct Score {
@@ -40,33 +31,21 @@ struct Score {
 
 impl Run {
     async fn start() -> Self {
-        let chain = SimChain::new(7);
-        chain.mine(HEAD);
-        let nodes = [(); 3].map(|()| SimNode::new(&chain));
-        let mut servers = Vec::new();
-        for node in &nodes {
-            servers.push(node.serve_http().await);
-        }
-        Self { chain, nodes, servers }
+        Self(Stage::new(7).await)
     }
 
     fn rotation(&self) -> RotationBuilder {
         let limit = || TimeoutLayer::new(Duration::from_secs(2));
-        let endpoint = |(label, server): (&str, &SimServer)| {
-            Endpoint::http(label, server.url()).layer(limit())
-        };
-        let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
+        let endpoints = self.0.endpoints().map(|endpoint| endpoint.layer(limit()));
         Rotation::builder().endpoints(endpoints)
     }
 
     /// Every endpoint is guarded.
     fn guarded(&self) -> RotationBuilder {
-        let guard = ChainGuardLayer::expect(self.chain.chain_id());
-        let endpoint = |(label, server): (&str, &SimServer)| {
-            let limit = TimeoutLayer::new(Duration::from_secs(2));
-            Endpoint::http(label, server.url()).layer(guard.clone()).layer(limit)
-        };
-        let endpoints = ["a", "b", "c"].into_iter().zip(&self.servers).map(endpoint);
+        let guard = ChainGuardLayer::expect(self.0.chain.chain_id());
+        let limit = || TimeoutLayer::new(Duration::from_secs(2));
+        let endpoints = self.0.endpoints();
+        let endpoints = endpoints.map(|endpoint| endpoint.layer(guard.clone()).layer(limit()));
         Rotation::builder().endpoints(endpoints)
     }
 
@@ -74,7 +53,7 @@ impl Run {
     fn call(&self, index: u64) -> (&'static str, Value) {
         let number = HEAD - index / 8 % 8;
         let block = format!("0x{number:x}");
-        let account = self.chain.accounts()[index as usize % 4];
+        let account = self.0.chain.accounts()[index as usize % 4];
         match index % 8 {
             0 | 1 => ("eth_getBlockByNumber", json!([block, false])),
             2 => ("eth_getBlockByNumber", json!(["latest", false])),
@@ -86,7 +65,7 @@ impl Run {
     }
 
     fn transaction(&self, number: u64, index: u64) -> B256 {
-        let block = (1..=number).rev().filter_map(|number| self.chain.block(number));
+        let block = (1..=number).rev().filter_map(|number| self.0.chain.block(number));
         let hashes =
             |block: alloy::rpc::types::Block| block.transactions.hashes().collect::<Vec<_>>();
         let mut hashes = block.map(hashes).filter(|hashes| !hashes.is_empty());
@@ -101,7 +80,7 @@ impl Run {
             let begun = Instant::now();
             let answer = client.request::<_, Value>(method, params.clone()).await;
             let took = begun.elapsed();
-            let truth = self.chain.answer(method, params.clone()).expect("the truth");
+            let truth = self.0.chain.answer(method, params.clone()).expect("the truth");
             if std::env::var_os("ALCLAD_SHOW").is_some() && answer.as_ref().ok() != Some(&truth) {
                 println!("    {index} {method} {params}: {answer:.200?}");
             }
@@ -114,7 +93,7 @@ impl Run {
             failed += u64::from(answer.is_err());
             latencies.record(took.as_micros() as u64).expect("it grows");
         }
-        let seen: u64 = self.nodes.iter().map(SimNode::total_calls).sum();
+        let seen: u64 = self.0.nodes.iter().map(SimNode::total_calls).sum();
         let ms = |quantile| latencies.value_at_quantile(quantile) as f64 / 1000.0;
         Score { right, failed, cost: seen as f64 / CALLS as f64, p50: ms(0.5), p99: ms(0.99) }
     }
@@ -146,8 +125,8 @@ async fn a_tail_at_one_endpoint_is_not_seen() {
     let is_not_seen = async || {
         let run = Run::start().await;
         let healthy = run.score("healthy", run.rotation()).await;
-        run.nodes.iter().for_each(SimNode::reset_counters);
-        run.nodes[0].set(TAIL.with_share(0.05));
+        run.0.nodes.iter().for_each(SimNode::reset_counters);
+        run.0.nodes[0].set(TAIL.with_share(0.05));
         let score = run.score("tail at one", run.rotation()).await;
         assert!(score.right == CALLS && score.cost <= 1.05);
         score.p99 < 3.0 * healthy.p99
@@ -163,8 +142,8 @@ async fn a_tail_at_all_endpoints_is_cut_off() {
         let is_cut_off = async || {
             let run = Run::start().await;
             let healthy = run.score("healthy", run.rotation()).await;
-            run.nodes.iter().for_each(SimNode::reset_counters);
-            run.nodes.iter().for_each(|node| node.set(TAIL.with_share(share)));
+            run.0.nodes.iter().for_each(SimNode::reset_counters);
+            run.0.nodes.iter().for_each(|node| node.set(TAIL.with_share(share)));
             let score = run.score(&format!("tail of {share} at all"), run.rotation()).await;
             assert!(score.right == CALLS && score.cost <= 1.07);
             !is_affordable || score.p99 < f64::max(30.0, 3.0 * healthy.p99)
@@ -187,9 +166,9 @@ async fn once_in(tries: usize, run: impl AsyncFn() -> bool) -> bool {
 async fn a_lagging_endpoint_is_found_out() {
     for fastest in [false, true] {
         let run = Run::start().await;
-        run.nodes[0].set_lag(5);
+        run.0.nodes[0].set_lag(5);
         if fastest {
-            run.nodes[1..]
+            run.0.nodes[1..]
                 .iter()
                 .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
         }
@@ -197,7 +176,7 @@ async fn a_lagging_endpoint_is_found_out() {
         // Of the first calls, which find all endpoints unknown, a few may go wrong: 0.2 %.
         let score = run.score(name, run.rotation()).await;
         assert!(score.right >= CALLS - 4 && score.cost <= 1.05);
-        run.nodes.iter().for_each(SimNode::reset_counters);
+        run.0.nodes.iter().for_each(SimNode::reset_counters);
         let score = run
             .score(&format!("{name}, heads are polled"), run.rotation().with_head_polling())
             .await;
@@ -209,9 +188,9 @@ async fn a_lagging_endpoint_is_found_out() {
 async fn an_endpoint_without_receipts_is_found_out() {
     for fastest in [false, true] {
         let run = Run::start().await;
-        run.nodes[0].set(Disruption::NullReceipts);
+        run.0.nodes[0].set(Disruption::NullReceipts);
         if fastest {
-            run.nodes[1..]
+            run.0.nodes[1..]
                 .iter()
                 .for_each(|node| node.set(Disruption::SlowBy(Duration::from_millis(5))));
         }
@@ -219,7 +198,7 @@ async fn an_endpoint_without_receipts_is_found_out() {
         let score = run.score(name, run.rotation()).await;
         assert!(score.right == CALLS && score.cost <= 1.05);
         let primary = Run::start().await;
-        primary.nodes[0].set(Disruption::NullReceipts);
+        primary.0.nodes[0].set(Disruption::NullReceipts);
         let score = primary
             .score(
                 "no receipts and is asked first",
@@ -234,28 +213,11 @@ async fn an_endpoint_without_receipts_is_found_out() {
 async fn three_limits_are_shared_out() {
     let run = Run::start().await;
     let limit = RateLimit::per_second(NonZeroU32::new(200).expect("not zero"));
-    run.nodes.iter().for_each(|node| node.set_rate_limit(limit));
+    run.0.nodes.iter().for_each(|node| node.set_rate_limit(limit));
     let score = run.score("limited to 200/s each", run.rotation()).await;
     assert_eq!(score.failed, 0);
     assert_eq!(score.right, CALLS);
     assert!(score.cost <= 1.1);
-}
-
-fn transfer(nonce: u64) -> (Bytes, B256) {
-    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(9)).expect("a key");
-    let transaction = TxEip1559 {
-        chain_id: 1,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 100_000_000_000,
-        max_priority_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(Address::repeat_byte(1)),
-        value: U256::from(1),
-        ..TxEip1559::default()
-    };
-    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a signature");
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    (envelope.encoded_2718().into(), *envelope.tx_hash())
 }
 
 #[tokio::test]
@@ -263,16 +225,16 @@ async fn a_transaction_that_others_know_already_is_its_hash() {
     const SENDS: u64 = 100;
     for sends in [Sends::One, Sends::All] {
         let run = Run::start().await;
-        run.nodes[0].set(Disruption::SlowBy(Duration::from_millis(50)));
+        run.0.nodes[0].set(Disruption::SlowBy(Duration::from_millis(50)));
         let known = Disruption::rpc_error(-32000, "already known");
-        for node in &run.nodes[1..] {
+        for node in &run.0.nodes[1..] {
             node.set(known.clone().on("eth_sendRawTransaction"));
         }
         let rotation = run.rotation().with_strategy(Ordered::new()).with_sends(sends).build();
         let client = RpcClient::new(rotation, true);
         let begun = Instant::now();
         for nonce in 0..SENDS {
-            let (raw, hash) = transfer(nonce);
+            let (raw, hash) = Transfer { nonce, ..Transfer::default() }.signed();
             let answer = client.request::<_, B256>("eth_sendRawTransaction", [raw]).await;
             assert_eq!(answer.expect("it is accepted"), hash);
         }
@@ -284,13 +246,13 @@ async fn a_transaction_that_others_know_already_is_its_hash() {
 async fn an_endpoint_of_another_chain_is_not_heard_through_a_guard() {
     for ordered in [false, true] {
         let run = Run::start().await;
-        run.nodes[0].set(Disruption::WrongChain(run.chain.twin(1337)));
+        run.0.nodes[0].set(Disruption::WrongChain(run.0.chain.twin(1337)));
         let (name, rotation) = match ordered {
             false => ("another chain", run.guarded()),
             true => ("another chain is asked first", run.guarded().with_strategy(Ordered::new())),
         };
         let score = run.score(name, rotation).await;
         assert!(score.right == CALLS && score.cost <= 1.05);
-        assert_eq!(run.nodes[0].total_calls(), run.nodes[0].calls("eth_chainId"));
+        assert_eq!(run.0.nodes[0].total_calls(), run.0.nodes[0].calls("eth_chainId"));
     }
 }

@@ -1,7 +1,8 @@
 //! One stack in one scenario.
 
 use alclad::{ChainGuardLayer, Rotation, TimeoutLayer};
-use alclad_tests::{Scenario, transfer};
+use alclad_testkit::Transfer;
+use alclad_tests::Scenario;
 use alclad_trial::{
     Ask, Miss, Pace, Score, Sent, Stage, draw_at_the_head, over_alclad, over_alloy, run,
 };
@@ -149,7 +150,8 @@ fn begin(turn: u64, scenario: &Scenario, stage: &Stage, turns: u64) {
 }
 
 fn send(stage: &Stage, nonce: u64) -> Vec<Ask> {
-    let (raw, _) = transfer(stage.chain.chain_id(), nonce);
+    let chain_id = stage.chain.chain_id();
+    let (raw, _) = Transfer { chain_id, nonce, ..Transfer::default() }.signed();
     vec![Ask::new("eth_sendRawTransaction", json!([raw]))]
 }
 

@@ -6,13 +6,8 @@ use crate::{
     world::{CHAIN_ID, World},
 };
 use alclad::CallOptions;
-use alclad_testkit::REVERTING;
-use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
-    eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    signers::{SignerSync, local::PrivateKeySigner},
-};
+use alclad_testkit::{REVERTING, Transfer};
+use alloy::primitives::{B256, Bytes};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use std::{sync::OnceLock, time::Duration};
@@ -202,21 +197,6 @@ fn signed(chain_id: u64) -> &'static [(Bytes, B256)] {
     static OWN: OnceLock<Vec<(Bytes, B256)>> = OnceLock::new();
     static FOREIGN: OnceLock<Vec<(Bytes, B256)>> = OnceLock::new();
     let (cell, count) = if chain_id == CHAIN_ID { (&OWN, 32) } else { (&FOREIGN, 4) };
-    cell.get_or_init(|| (1..=count).map(|key| transfer(key, chain_id)).collect())
-}
-
-fn transfer(key: u8, chain_id: u64) -> (Bytes, B256) {
-    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(key)).expect("a key");
-    let transaction = TxEip1559 {
-        chain_id,
-        gas_limit: 21_000,
-        max_fee_per_gas: 100_000_000_000,
-        max_priority_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(Address::repeat_byte(1)),
-        value: U256::from(1),
-        ..TxEip1559::default()
-    };
-    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a signature");
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    (envelope.encoded_2718().into(), *envelope.tx_hash())
+    let signed = |account| Transfer { chain_id, account, ..Transfer::default() }.signed();
+    cell.get_or_init(|| (1..=count).map(signed).collect())
 }

@@ -2,7 +2,7 @@
 
 use crate::pipeline::{CHAIN_ID, Pipeline};
 use alclad::core::error::{RefusedTransaction, cause};
-use alclad_tests::transfer;
+use alclad_testkit::Transfer;
 use alclad_trial::{Ask, answers, draw_at_the_head};
 use alloy::{
     eips::BlockNumberOrTag,
@@ -121,7 +121,8 @@ impl Answers {
 }
 
 fn send(chain_id: u64) -> Ask {
-    let (raw, _) = transfer(chain_id, NONCE.fetch_add(1, Relaxed));
+    let nonce = NONCE.fetch_add(1, Relaxed);
+    let (raw, _) = Transfer { chain_id, nonce, ..Transfer::default() }.signed();
     Ask::new("eth_sendRawTransaction", json!([raw]))
 }
 

@@ -3,13 +3,11 @@
 mod lossy_relay;
 mod node;
 mod scenario;
-mod transfer;
 
 pub use lossy_relay::LossyRelay;
 pub use node::Node;
 pub use scenario::{SCENARIOS, Scenario};
 use std::{future::IntoFuture, time::Duration};
-pub use transfer::transfer;
 
 /// Fails a test that hangs.
 ///

@@ -9,6 +9,8 @@ mod packet;
 mod rpc;
 #[cfg(any(feature = "http", feature = "ws"))]
 mod server;
+#[cfg(feature = "sign")]
+mod transfer;
 
 pub use chain::{
     Miner, Reorg, SimChain,
@@ -28,3 +30,5 @@ pub use packet::{
 };
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use server::SimServer;
+#[cfg(feature = "sign")]
+pub use transfer::Transfer;

@@ -4,13 +4,8 @@
 
 use crate::nodes::{Nodes, value};
 use alclad_rotation::{Endpoint, EndpointSnapshot, RotationBuilder};
-use alclad_testkit::{SimChain, SimNode, SimTransport, request, single};
-use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
-    eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    signers::{SignerSync, local::PrivateKeySigner},
-};
+use alclad_testkit::{SimChain, SimNode, SimTransport, Transfer, request, single};
+use alloy::primitives::{B256, Bytes};
 use alloy_json_rpc::{Response, ResponsePacket};
 use alloy_transport::TransportError;
 use serde_json::{Value, json};
@@ -129,18 +124,5 @@ pub fn transfer(nonce: u64) -> (Bytes, B256) {
 
 /// The same, of one of many accounts.
 pub fn transfer_of(account: u8, nonce: u64) -> (Bytes, B256) {
-    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(account)).expect("a key");
-    let transaction = TxEip1559 {
-        chain_id: 1,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 100_000_000_000,
-        max_priority_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(Address::repeat_byte(1)),
-        value: U256::from(1),
-        ..TxEip1559::default()
-    };
-    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a signature");
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    (envelope.encoded_2718().into(), *envelope.tx_hash())
+    Transfer { account, nonce, ..Transfer::default() }.signed()
 }
