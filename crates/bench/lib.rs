@@ -4,7 +4,7 @@
 mod stacks;
 pub use stacks::{STACKS, Stack, balance, cached, numbered, rate_limit};
 
-use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder, core::names};
+use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder, metrics::prometheus_builder};
 use alloy::rpc::json_rpc::{
     RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
@@ -12,7 +12,7 @@ use alloy::transports::{
     BoxTransport, IntoBoxTransport, TransportError, TransportFut, layers::FallbackService,
 };
 use futures::FutureExt;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics_exporter_prometheus::PrometheusRecorder;
 use std::{
     future::ready,
     hint,
@@ -115,12 +115,7 @@ pub fn guarded() -> BoxTransport {
 
 /// The recorder of a Prometheus exporter, with alclad's buckets.
 pub fn prometheus() -> PrometheusRecorder {
-    let mut builder = PrometheusBuilder::new();
-    for metric in names::ALL.iter().filter(|metric| !metric.buckets.is_empty()) {
-        let name = Matcher::Full(metric.name.to_owned());
-        builder = builder.set_buckets_for_metric(name, metric.buckets).expect("there are some");
-    }
-    builder.build_recorder()
+    prometheus_builder(&[]).build_recorder()
 }
 
 /// Alloy's, over three endpoints, of which this many are asked at once.

@@ -5,24 +5,19 @@ mod scrape;
 
 use alclad::{
     ChainGuardLayer, Endpoint, MetricsLayer, RateLimitLayer, Report, RetryLayer, Rotation,
-    TimeoutLayer, core::names,
+    TimeoutLayer, metrics::prometheus_builder,
 };
 use alclad_testkit::{Disruption, REVERTING, SimChain, SimNode};
 use alloy::rpc::client::RpcClient;
 use futures::{StreamExt, stream};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use scrape::Exporter;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, time::Duration};
 
 /// The exporter's recorder, with the buckets of the table of names.
 fn install() -> anyhow::Result<PrometheusHandle> {
-    let mut builder = PrometheusBuilder::new();
-    for metric in names::ALL.iter().filter(|metric| !metric.buckets.is_empty()) {
-        let name = Matcher::Full(metric.name.to_owned());
-        builder = builder.set_buckets_for_metric(name, metric.buckets)?;
-    }
-    let handle = builder.install_recorder()?;
+    let handle = prometheus_builder(&[]).install_recorder()?;
     alclad::metrics::describe();
     Ok(handle)
 }

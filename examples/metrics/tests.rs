@@ -1,7 +1,10 @@
 //! What is scraped is what a Prometheus text parser reads, and what the dashboard asks for.
 
 use super::*;
-use alclad::{TxGuardLayer, core::Budget};
+use alclad::{
+    TxGuardLayer,
+    core::{Budget, names},
+};
 use alloy::transports::http::reqwest;
 use prometheus_parse::{Scrape, Value as Sample};
 use std::collections::BTreeSet;

@@ -2,14 +2,15 @@
 
 use alclad::{
     BlockCache, BlockCacheLayer, ChainGuardLayer, Endpoint, MetricsLayer, RateLimitLayer, Report,
-    RetryLayer, Rotation, TimeoutLayer, TxGuardLayer, core::names, rotation::EndpointState,
+    RetryLayer, Rotation, TimeoutLayer, TxGuardLayer, metrics::prometheus_builder,
+    rotation::EndpointState,
 };
 use alloy::{
     providers::{DynProvider, Provider, ProviderBuilder},
     rpc::client::RpcClient,
 };
 use anyhow::Result;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{num::NonZeroU32, time::Duration};
 use url::Url;
 
@@ -71,10 +72,5 @@ impl Pipeline {
 
 /// The exporter's recorder, with the buckets of the table of names: a summary's samples would grow.
 pub(crate) fn install_recorder() -> Result<PrometheusHandle> {
-    let mut builder = PrometheusBuilder::new();
-    for metric in names::ALL.iter().filter(|metric| !metric.buckets.is_empty()) {
-        let name = Matcher::Full(metric.name.to_owned());
-        builder = builder.set_buckets_for_metric(name, metric.buckets)?;
-    }
-    Ok(builder.install_recorder()?)
+    Ok(prometheus_builder(&[]).install_recorder()?)
 }

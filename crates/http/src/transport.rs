@@ -1,4 +1,9 @@
-use crate::{ask::ask, link::Link, secrets::Secrets, target, target::BadUrl};
+use crate::{
+    ask::ask,
+    link::Link,
+    secrets::Secrets,
+    target::{self, BadUrl, UrlProblem},
+};
 use alclad_core::EndpointId;
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use alloy_transport::{
@@ -10,6 +15,7 @@ use http::{
 };
 use std::{
     fmt,
+    str::FromStr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -82,10 +88,17 @@ impl HttpTransport {
     /// the text, which may hold a key.
     pub fn parse(endpoint: impl Into<EndpointId>, url: &str) -> Result<Self, BadUrl> {
         let endpoint = endpoint.into();
-        match target::parse(url) {
-            Ok(url) => Ok(Self::named(endpoint, url)),
+        match url.parse::<Self>() {
+            Ok(transport) => Ok(transport.with_name(endpoint)),
             Err(problem) => Err(BadUrl { endpoint, problem }),
         }
+    }
+
+    /// Under this name, which is shown in errors and logs.
+    #[must_use]
+    pub fn with_name(mut self, endpoint: impl Into<EndpointId>) -> Self {
+        self.settings_mut().endpoint = endpoint.into();
+        self
     }
 
     /// Sends this header with every request. Its value is treated as a secret.
@@ -143,6 +156,11 @@ impl HttpTransport {
         &self.settings.endpoint
     }
 
+    /// Scheme, host and port, and nothing of the URL that could be a key.
+    pub fn origin(&self) -> String {
+        self.settings.url.origin().ascii_serialization()
+    }
+
     /// Whether the URL looks local; alloy polls a local node more often.
     pub fn guess_local(&self) -> bool {
         guess_local_url(&self.settings.url)
@@ -150,6 +168,20 @@ impl HttpTransport {
 
     fn settings_mut(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
+    }
+}
+
+impl From<Url> for HttpTransport {
+    fn from(url: Url) -> Self {
+        Self::new(url)
+    }
+}
+
+impl FromStr for HttpTransport {
+    type Err = UrlProblem;
+
+    fn from_str(url: &str) -> Result<Self, UrlProblem> {
+        target::parse(url).map(Self::new)
     }
 }
 

@@ -6,11 +6,19 @@ use alloy_json_rpc::{
     ErrorPayload, Id, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
 };
 use alloy_transport::{TransportError, TransportErrorKind};
+use bytes::Bytes;
+use futures::stream::pending;
+use http::header::CONTENT_TYPE;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::value::to_raw_value;
 use std::{
+    convert::Infallible,
     future::ready,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 use tower::service_fn;
 
 /// What a stack was asked, as it was written.
@@ -206,4 +214,35 @@ async fn without_an_answer_every_member_says_so() {
     });
     let answer = RpcServer::new().answer(secret, &body[1..38]).await.unwrap();
     assert!(!String::from_utf8(answer).unwrap().contains("KEY"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_has_the_status_of_its_body() {
+    let nobody = service_fn(|_: RequestPacket| {
+        ready(Err::<ResponsePacket, _>(TransportErrorKind::backend_gone()))
+    });
+    let respond =
+        |server: RpcServer, body: &'static str| server.respond(nobody, Full::<Bytes>::from(body));
+    let read = async |response: http::Response<Full<Bytes>>| {
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"eth_chainId"}"#;
+    let (status, text) = read(respond(RpcServer::new(), call).await).await;
+    assert!(status == 200 && text.contains("\"id\":7,\"error\""), "{status} {text}");
+    let (status, text) = read(respond(RpcServer::new(), "{").await).await;
+    assert!(status == 200 && text.contains("-32700"), "{status} {text}");
+    let notification = r#"{"jsonrpc":"2.0","method":"eth_chainId"}"#;
+    assert_eq!(read(respond(RpcServer::new(), notification).await).await, (204, String::new()));
+    let (status, text) = read(respond(RpcServer::new().with_max_body(10), call).await).await;
+    assert!(status == 413 && text.contains("too large"), "{status} {text}");
+
+    let never = StreamBody::new(pending::<Result<Frame<Bytes>, Infallible>>());
+    let server = RpcServer::new().with_read_timeout(Duration::from_secs(5));
+    let begun = Instant::now();
+    let (status, text) = read(server.respond(nobody, never).await).await;
+    assert!(status == 408 && text.contains("did not arrive"), "{status} {text}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
 }

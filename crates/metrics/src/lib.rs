@@ -10,6 +10,11 @@ mod judge;
 mod layer;
 pub use layer::MetricsLayer;
 
+#[cfg(feature = "prometheus")]
+mod prometheus;
+#[cfg(feature = "prometheus")]
+pub use prometheus::prometheus_builder;
+
 mod rename;
 pub use rename::Rename;
 

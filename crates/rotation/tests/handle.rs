@@ -7,6 +7,7 @@ use alclad_core::{
     EndpointId,
     error::{NoEndpoint, cause},
 };
+use alclad_http::HttpTransport;
 use alclad_rotation::{Endpoint, EndpointState, Ordered, Rotation, WeightedRoundRobin};
 use alclad_testkit::{Disruption, RetryAfter, SimChain, SimNode, request, single};
 use futures::future::join_all;
@@ -325,7 +326,8 @@ async fn the_latest_changes_are_told_with_their_reasons() {
 #[tokio::test]
 async fn of_a_url_only_its_origin_is_told() {
     let url = "https://user:KEY@x.example:8443/v3/KEY?a=KEY";
-    let endpoints = [Endpoint::parse("a", url).unwrap(), Endpoint::http("b", url.parse().unwrap())];
+    let transport: HttpTransport = url.parse().unwrap();
+    let endpoints = [Endpoint::parse("a", url).unwrap(), Endpoint::http("b", transport)];
     let rotation = Rotation::builder().endpoints(endpoints).build();
     for endpoint in rotation.snapshot() {
         assert_eq!(endpoint.origin.as_deref(), Some("https://x.example:8443"));

@@ -5,13 +5,8 @@ use crate::{
     config::{Upstream, one, without_values},
     public::{ago, circuit, latency, provider, time},
 };
-use alclad::{
-    Role,
-    rotation::{
-        EndpointSnapshot,
-        EndpointState::{Open, Parked},
-    },
-};
+use alclad::rotation::EndpointState::{Open, Parked};
+use alclad::{Role, rotation::EndpointSnapshot};
 use alloy_primitives::{B256, keccak256};
 use axum::{
     Json, Router,

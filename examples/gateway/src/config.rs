@@ -1,7 +1,7 @@
 //! `gateway.toml`, of which the README is the reference. An error names the line and repeats no
 //! value, which may be a key.
 
-use alclad::{Endpoint, HttpTransport, RateLimitLayer, Role, rate_limit::CostTable};
+use alclad::{HttpTransport, RateLimitLayer, Role, http::RpcServer, rate_limit::CostTable};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::{
@@ -11,6 +11,7 @@ use std::{
     num::NonZeroU32,
     path::Path,
     str::FromStr,
+    time::Duration,
 };
 use toml::Spanned;
 
@@ -75,7 +76,7 @@ pub(crate) struct Upstream {
     #[serde(deserialize_with = "expanded")]
     pub(crate) id: String,
     #[serde(deserialize_with = "expanded")]
-    pub(crate) url: Secret,
+    pub(crate) url: HttpTransport,
     #[serde(default)]
     pub(crate) tier: u8,
     #[serde(default = "one")]
@@ -142,32 +143,16 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads and answers calls.
+    pub(crate) const fn server(&self) -> RpcServer {
+        RpcServer::new()
+            .with_max_body(self.max_body_bytes)
+            .with_max_batch(self.max_batch)
+            .with_read_timeout(Duration::from_millis(self.read_timeout_ms))
+    }
+
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Upstream> {
         self.endpoints.iter().map(Spanned::get_ref)
-    }
-}
-
-/// A URL with a key in it.
-#[derive(Clone)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn endpoint(&self, id: &str) -> Endpoint<HttpTransport> {
-        Endpoint::parse(id, &self.0).expect("it was parsed before")
-    }
-}
-
-impl FromStr for Secret {
-    type Err = alclad::http::BadUrl;
-
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        Endpoint::parse("url", url).map(|_| Self(url.to_owned()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
     }
 }
 

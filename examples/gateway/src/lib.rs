@@ -9,26 +9,21 @@ mod stack;
 
 pub use config::Config;
 
-use alclad::{
-    BlockCache,
-    core::names,
-    metrics::{Rename, describe},
-};
+use alclad::metrics::{Rename, describe, prometheus_builder};
+use alclad::{BlockCache, core::names::RPC_LB};
 use alloy_json_rpc::{Id, Request, RequestPacket};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
+use metrics_exporter_prometheus::PrometheusHandle;
 use page::Status;
-use public::Port;
 use stack::Stack;
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 use tokio::{
@@ -71,7 +66,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             stack: ArcSwap::from_pointee(Stack::new(config.clone(), &store)),
             store,
-            metrics: recorder()?,
+            metrics: recorder(),
             status: Status::default(),
             started: Instant::now(),
             stop: watch::Sender::new(false),
@@ -83,11 +78,10 @@ impl Gateway {
             admin: admin.local_addr()?,
             answering: JoinSet::new(),
         };
-        let port = |router, origin| Port { gateway: Arc::clone(&gateway), router, origin };
-        let clients = port(public::router(Arc::clone(&gateway)), Some(origin));
-        let admins = port(admin::router(Arc::clone(&gateway), password), None);
-        doors.answering.spawn(serve(public, Arc::new(clients)));
-        doors.answering.spawn(serve(admin, Arc::new(admins)));
+        let clients = public::router(Arc::clone(&gateway), origin);
+        let admins = admin::router(Arc::clone(&gateway), password);
+        doors.answering.spawn(serve(public, Arc::clone(&gateway), clients));
+        doors.answering.spawn(serve(admin, Arc::clone(&gateway), admins));
         tokio::spawn(page::watch(Arc::clone(&gateway)));
         gateway.look();
         Ok((gateway, doors))
@@ -131,16 +125,16 @@ impl Doors {
 }
 
 /// Answers until the gateway stops, and then ends what has begun.
-async fn serve(listener: TcpListener, port: Arc<Port>) {
-    let config = port.gateway.stack.load().config.clone();
-    let (read, drain) = (config.read_timeout_ms, config.drain_ms);
+async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
+    let Config { read_timeout_ms: read, drain_ms: drain, .. } = gateway.stack.load().config;
+    let answer = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(read));
     let connections = GracefulShutdown::new();
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
-            () = port.gateway.stopped() => break,
+            () = gateway.stopped() => break,
         };
         let Ok((stream, _)) = accepted else {
             // Too many files are open: until some are closed.
@@ -149,26 +143,20 @@ async fn serve(listener: TcpListener, port: Arc<Port>) {
         };
         // Answers are written whole.
         let _ = stream.set_nodelay(true);
-        let port = Arc::clone(&port);
-        let answer = service_fn(move |request| Arc::clone(&port).answer(request));
-        let connection = http.serve_connection(TokioIo::new(stream), answer);
+        let connection = http.serve_connection(TokioIo::new(stream), answer.clone());
         tokio::spawn(connections.watch(connection));
     }
     drop(listener);
     let _ = timeout(Duration::from_millis(drain), connections.shutdown()).await;
 }
 
-fn recorder() -> Result<PrometheusHandle> {
-    static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &names::SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &names::MEMBERS)?
-        .build_recorder();
-    let install = || {
+fn recorder() -> PrometheusHandle {
+    static INSTALLED: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+        let recorder = prometheus_builder(&RPC_LB).build_recorder();
         let handle = recorder.handle();
-        let _ = metrics::set_global_recorder(Rename::new(recorder, &names::RPC_LB));
+        let _ = metrics::set_global_recorder(Rename::new(recorder, &RPC_LB));
         describe();
         handle
-    };
-    Ok(INSTALLED.get_or_init(install).clone())
+    });
+    INSTALLED.clone()
 }

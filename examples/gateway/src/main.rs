@@ -4,14 +4,10 @@ use alclad_gateway::{Config, Gateway};
 use alclad_testkit::{ChainSpec, Disruption, Miner, SimChain, SimNode, SimServer};
 use anyhow::Result;
 use clap::Parser;
+use futures::future::OptionFuture;
 use std::{path::PathBuf, time::Duration};
-use tokio::{
-    select,
-    signal::{
-        ctrl_c,
-        unix::{SignalKind, signal},
-    },
-};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::{select, signal::ctrl_c};
 
 /// An Ethereum RPC load balancer.
 #[derive(Parser)]
@@ -28,10 +24,11 @@ struct Arguments {
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let nodes = Nodes::start(if arguments.config.is_some() { 0 } else { 3 }).await;
-    let read = || match &arguments.config {
-        Some(path) => Config::load(path),
-        None => Config::parse(&nodes.config()),
+    let path = arguments.config.as_deref();
+    let nodes = OptionFuture::from(path.is_none().then(simulated)).await;
+    let read = || match &nodes {
+        Some((config, ..)) => Config::parse(config),
+        None => Config::load(path.expect("else there are nodes")),
     };
     let (gateway, doors) = Gateway::start(read()?, &arguments.admin_password).await?;
     tracing::info!("calls at http://{}, admin at http://{}", doors.public, doors.admin);
@@ -52,28 +49,17 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Simulated nodes on loopback, for who has no endpoints yet.
-struct Nodes(Vec<SimServer>, #[expect(dead_code, reason = "it mines until it is dropped")] Miner);
-
-impl Nodes {
-    async fn start(count: u64) -> Self {
-        let chain = SimChain::start(ChainSpec::new(7).with_block_time(Duration::from_secs(2)));
-        chain.mine(200);
-        let mut servers = Vec::new();
-        for index in 0..count {
-            let node = SimNode::new(&chain);
-            if index > 0 {
-                node.set(Disruption::SlowBy(Duration::from_millis(2 * index)));
-            }
-            servers.push(node.serve_http().await);
-        }
-        Self(servers, chain.mine_on_schedule())
+/// Simulated nodes on loopback for who has no endpoints yet, and their configuration.
+async fn simulated() -> (String, Vec<SimServer>, Miner) {
+    let chain = SimChain::start(ChainSpec::new(7).with_block_time(Duration::from_secs(2)));
+    chain.mine(200);
+    let (mut config, mut servers) = (String::new(), Vec::new());
+    for index in 0..3 {
+        let node = SimNode::new(&chain);
+        node.set(Disruption::SlowBy(Duration::from_millis(2 * index)));
+        let server = node.serve_http().await;
+        config += &format!("[[endpoint]]\nid = \"sim-{index}\"\nurl = \"{}\"\n", server.url());
+        servers.push(server);
     }
-
-    fn config(&self) -> String {
-        let endpoint = |(index, server): (usize, &SimServer)| {
-            format!("[[endpoint]]\nid = \"sim-{index}\"\nurl = \"{}\"\n", server.url())
-        };
-        self.0.iter().enumerate().map(endpoint).collect()
-    }
+    (config, servers, chain.mine_on_schedule())
 }

@@ -73,9 +73,7 @@ fn ring(
             all.with_method(name, millis(*time))
         });
     let id = upstream.id.as_str();
-    upstream
-        .url
-        .endpoint(id)
+    Endpoint::http(id, upstream.url.clone())
         .with_tier(upstream.tier)
         .with_weight(upstream.weight)
         .with_role(upstream.role)

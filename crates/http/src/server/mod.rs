@@ -2,6 +2,7 @@
 //! tree of values between.
 
 mod call;
+mod respond;
 
 use alclad_core::{
     Fault, StandIn, Upstream,
@@ -19,7 +20,7 @@ use call::{
 use serde::{Serialize, de::DeserializeSeed};
 use serde_json::value::RawValue;
 use smallvec::{SmallVec, smallvec};
-use std::future::poll_fn;
+use std::{future::poll_fn, time::Duration};
 
 /// Answers the bodies of JSON-RPC requests through a stack of layers: what an HTTP server needs to
 /// serve it to programs in other languages.
@@ -51,6 +52,8 @@ use std::future::poll_fn;
 pub struct RpcServer {
     max_batch: usize,
     max_depth: usize,
+    max_body: usize,
+    read_timeout: Duration,
 }
 
 type Members<'a> = SmallVec<[Member<'a>; 1]>;
@@ -58,9 +61,11 @@ type Members<'a> = SmallVec<[Member<'a>; 1]>;
 type Asked<'a> = (Members<'a>, Option<RequestPacket>, bool);
 
 impl RpcServer {
-    /// Batches of up to 1,000 members, nested 64 deep.
+    /// Bodies of up to 5 MiB, as go-ethereum reads, in 30 seconds; batches of up to 1,000 members,
+    /// nested 64 deep.
     pub const fn new() -> Self {
-        Self { max_batch: 1000, max_depth: 64 }
+        let read_timeout = Duration::from_secs(30);
+        Self { max_batch: 1000, max_depth: 64, max_body: 5 << 20, read_timeout }
     }
 
     /// The most members that a batch may have.
@@ -74,6 +79,20 @@ impl RpcServer {
     #[must_use]
     pub const fn with_max_depth(mut self, depth: usize) -> Self {
         self.max_depth = depth;
+        self
+    }
+
+    /// How many bytes a body may have that [`respond`](Self::respond) reads.
+    #[must_use]
+    pub const fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long a body may take to arrive.
+    #[must_use]
+    pub const fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
         self
     }
 
@@ -103,13 +122,6 @@ impl RpcServer {
             out.push(b']');
         }
         (!out.is_empty()).then_some(out)
-    }
-
-    /// An answer to nobody in particular, for a body that is not read: invalid, because of this.
-    pub fn refuse(problem: impl Into<String>) -> Vec<u8> {
-        let mut out = Vec::new();
-        write(&mut out, "null", &Failure(error(INVALID_REQUEST, problem.into())));
-        out
     }
 
     fn read<'a>(&self, body: &'a [u8]) -> Result<Asked<'a>, ErrorPayload> {
@@ -185,6 +197,13 @@ fn failure(error: &TransportError) -> ErrorPayload {
         false => error.to_string().into(),
     };
     ErrorPayload { message, ..stand_in.into_payload() }
+}
+
+/// An answer to nobody in particular, for a body that was not read because of this.
+fn refusal(problem: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out, "null", &Failure(error(INVALID_REQUEST, problem.to_owned())));
+    out
 }
 
 fn write(out: &mut Vec<u8>, id: &str, answer: &ResponsePayload) {

@@ -48,14 +48,17 @@ pub(crate) struct Parts {
 
 #[cfg(feature = "http")]
 impl Endpoint<alclad_http::HttpTransport> {
-    /// The endpoint at this URL, through alclad's own HTTP transport.
+    /// The endpoint at this URL, through alclad's own HTTP transport; or such a transport, with
+    /// headers and bounds of its own.
     ///
     /// The label, and never the URL, names it in errors, logs, metrics and snapshots.
-    pub fn http(label: impl Into<EndpointId>, url: url::Url) -> Self {
-        let id = label.into();
-        let origin = url.origin().ascii_serialization();
-        let transport = alclad_http::HttpTransport::named(id.clone(), url);
-        Self { origin: Some(origin.into()), ..Self::new(id, transport) }
+    pub fn http(
+        label: impl Into<EndpointId>,
+        transport: impl Into<alclad_http::HttpTransport>,
+    ) -> Self {
+        let (id, transport) = (label.into(), transport.into());
+        let origin = Some(transport.origin().into());
+        Self { origin, ..Self::new(id.clone(), transport.with_name(id)) }
     }
 
     /// [`http`](Self::http) for a URL that is still text, as from a configuration.
@@ -66,9 +69,7 @@ impl Endpoint<alclad_http::HttpTransport> {
     /// repeats nothing of the text, which may hold a key.
     pub fn parse(label: impl Into<EndpointId>, url: &str) -> Result<Self, alclad_http::BadUrl> {
         let id = label.into();
-        let transport = alclad_http::HttpTransport::parse(id.clone(), url)?;
-        let origin = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization().into());
-        Ok(Self { origin, ..Self::new(id, transport) })
+        Ok(Self::http(id.clone(), alclad_http::HttpTransport::parse(id, url)?))
     }
 }
 
