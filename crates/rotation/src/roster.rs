@@ -6,7 +6,6 @@ use crate::{
     freshness::{BLOCK_NUMBER, Freshness, Wanted},
     polling::{interval, look_at, question},
     seat::Seat,
-    strategy::{Candidate, Candidates},
 };
 use alclad_core::{Budget, Classify, EndpointId, Method, error::NoEndpoint};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
@@ -66,18 +65,6 @@ impl Roster {
         self.seats.iter().position(|seat| seat.id == *id)
     }
 
-    /// By the strategy, one of these.
-    pub(crate) fn choose(&self, seats: &[usize], is_detour: bool, method: &str) -> usize {
-        let candidate = |index: &usize| {
-            let seat = &self.seats[*index];
-            Candidate::new(&seat.id, seat.number, seat.weight(), &seat.load, &seat.circuit)
-        };
-        let candidates: SmallVec<[Candidate<'_>; 4]> = seats.iter().map(candidate).collect();
-        let candidates = Candidates::new(&candidates, method, is_detour);
-        let candidates = candidates.with_changes(&self.shared.changes);
-        seats[candidates.chosen_by(&*self.shared.strategy)]
-    }
-
     pub(crate) fn wanted(&self, request: &SerializedRequest) -> Wanted {
         let wanted = Wanted::of(request, self);
         if !matches!(wanted, Wanted::Anything) {
@@ -109,6 +96,7 @@ impl Roster {
     }
 
     /// Whether this endpoint is there for this method.
+    #[inline]
     pub(crate) fn may_serve(&self, seat: &Seat, method: &Method) -> bool {
         seat.is_usable() && self.has_role_for(seat, method)
     }

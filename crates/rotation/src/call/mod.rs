@@ -23,7 +23,7 @@ use arc_swap::Guard;
 use exchange::Started;
 use hedge::Alarm;
 use leg::Attempt;
-use route::{Asked, Next, Pick, Standing};
+use route::{Asked, NOWHERE, Next, Pick, Standing};
 use smallvec::SmallVec;
 use std::{
     future::{Future, poll_fn, ready},
@@ -83,16 +83,16 @@ fn first_stop(packet: &RequestPacket, roster: &Roster) -> Option<(usize, bool)> 
         !matches!(asked.method.kind, Kind::Write | Kind::Filter)
             && CallOptions::of(asked.request).is_none_or(|options| options.deadline.is_none())
     };
-    let (route, first) =
-        (Route::default(), Asked { packet: packet.requests(), ..Asked::of(first) });
+    let route = &NOWHERE;
+    let first = Asked { packet: packet.requests(), ..Asked::of(first) };
     if !is_simple(&first) {
         return None;
     }
-    let survey = Survey::of(&first, &route, roster);
+    let survey = Survey::of(&first, route, roster);
     if survey.probe.is_some() {
         return None;
     }
-    let seat = survey.chosen(&first, &route, roster)?;
+    let seat = survey.chosen(&first, route, roster)?;
     let goes_along = |other| is_simple(&other) && route.goes_to(&other, roster, seat);
     let go_along = others.iter().map(Asked::of).all(goes_along);
     is_plain &= roster.seats[seat].methods.are_all_offered();

@@ -53,6 +53,12 @@ impl<'a> Asked<'a> {
         let (method, packet) = (Method::of(request.method()), slice::from_ref(request));
         Self { request, method, packet, pin }
     }
+
+    /// Whether all endpoints are alike to it, as to nearly every call.
+    #[inline]
+    fn goes_anywhere(&self) -> bool {
+        self.pin.is_none() && self.method.kind == Kind::Read
+    }
 }
 
 /// Whom to ask next.
@@ -84,6 +90,18 @@ pub(crate) enum Standing {
     Trouble,
 }
 
+/// That of a call that has not been anywhere.
+pub(crate) static NOWHERE: Route = Route {
+    asked: SmallVec::new_const(),
+    suspects: SmallVec::new_const(),
+    unknown: None,
+    doubt: None,
+    over_limit: SmallVec::new_const(),
+    lacking: SmallVec::new_const(),
+    arrived: SmallVec::new_const(),
+    rejections: 0,
+};
+
 impl Route {
     /// One that could serve the member, by the strategy; if there is none, one in trouble.
     pub(crate) fn next(&self, asked: &Asked<'_>, roster: &Roster) -> Next {
@@ -112,20 +130,16 @@ impl Route {
         let survey = Survey::of(asked, self, roster);
         match survey.candidates.is_empty() && survey.probe.is_none() {
             true => matches!(self.next(asked, roster), Next::Ask(pick) if pick.seat == stop),
-            false => survey.candidates.contains(&stop),
+            false => survey.candidates.iter().any(|candidate| candidate.index == stop),
         }
     }
 
     /// Whether the member may be asked there at all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_go(&self, asked: &Asked<'_>, roster: &Roster, index: usize) -> bool {
-        let (seat, method) = (&roster.seats[index], asked.method);
-        let allowed = match asked.pin {
-            None if method.kind == Kind::Read => true,
-            None => !is_bound(method) || roster.first(method) == Some(index),
-            Some(endpoint) => roster.is_pinned_to(seat, endpoint, method),
-        };
-        allowed && roster.may_serve(seat, method) && !self.asked.contains(&index)
+        roster.may_serve(&roster.seats[index], asked.method)
+            && (asked.goes_anywhere() || is_its_place(asked, roster, index))
+            && (self.asked.is_empty() || !self.asked.contains(&index))
     }
 
     /// Only what can be asked again elsewhere tries out an endpoint in trouble. One that is there
@@ -161,6 +175,16 @@ impl Route {
 
 const fn ask(seat: usize, standing: Standing, probe: Option<Probe>) -> Next {
     Next::Ask(Pick { seat, standing, probe })
+}
+
+/// Whether a call that does not go just anywhere goes there: it is pinned, or bound to an endpoint.
+#[cold]
+fn is_its_place(asked: &Asked<'_>, roster: &Roster, index: usize) -> bool {
+    let method = asked.method;
+    match asked.pin {
+        None => !is_bound(method) || roster.first(method) == Some(index),
+        Some(endpoint) => roster.is_pinned_to(&roster.seats[index], endpoint, method),
+    }
 }
 
 /// A subscription lives in its connection, and a filter of which we do not know who made it was

@@ -6,15 +6,16 @@ use crate::{
         Seat,
         circuit::{Access, Probe},
     },
+    strategy::{Candidate, Candidates},
 };
 use smallvec::SmallVec;
 use std::time::Duration;
 
 /// Who could serve one member now.
 #[derive(Default)]
-pub(crate) struct Survey {
+pub(crate) struct Survey<'a> {
     /// Those that are healthy, fresh and free, all of one tier.
-    pub(crate) candidates: SmallVec<[usize; 4]>,
+    pub(crate) candidates: SmallVec<[Candidate<'a>; 4]>,
     /// A half-open one of this tier or a better one, to be tried out.
     pub(crate) probe: Option<(usize, Probe)>,
     /// The one that is the fewest blocks behind.
@@ -29,8 +30,8 @@ pub(crate) struct Survey {
     pub(crate) parked: Option<Duration>,
 }
 
-impl Survey {
-    pub(crate) fn of(asked: &Asked<'_>, route: &Route, roster: &Roster) -> Self {
+impl<'a> Survey<'a> {
+    pub(crate) fn of(asked: &Asked<'_>, route: &Route, roster: &'a Roster) -> Self {
         let wanted = roster.wanted(asked.request);
         // Transactions that have endpoints of their own say nothing of where the reads go.
         let is_partial = roster.has_writers && asked.method.is_send();
@@ -55,7 +56,7 @@ impl Survey {
             }
             // Nearly always nothing stands against an endpoint.
             match matches!(wanted, Wanted::Anything) && seat.is_plain() {
-                true => survey.candidates.push(index),
+                true => survey.candidates.push(Candidate::new(seat, index)),
                 false => survey.add(index, seat, asked, route, &wanted),
             }
         }
@@ -69,12 +70,15 @@ impl Survey {
         route: &Route,
         roster: &Roster,
     ) -> Option<usize> {
-        let first = *self.candidates.first()?;
         let is_detour = self.is_partial || !route.asked.is_empty();
-        Some(match asked.pin {
-            Some(_) => first,
-            None => roster.choose(&self.candidates, is_detour, asked.request.method()),
-        })
+        let candidates = Candidates::new(&self.candidates, asked.request.method(), is_detour)
+            .with_changes(&roster.shared.changes);
+        let chosen = match asked.pin {
+            Some(_) => candidates.first(),
+            None if candidates.is_empty() => None,
+            None => candidates.chosen_by(&*roster.shared.strategy),
+        };
+        chosen.map(|chosen| chosen.index)
     }
 
     /// A worse tier sees nothing while a better one can serve.
@@ -85,7 +89,7 @@ impl Survey {
     fn add(
         &mut self,
         index: usize,
-        seat: &Seat,
+        seat: &'a Seat,
         asked: &Asked<'_>,
         route: &Route,
         wanted: &Wanted,
@@ -102,7 +106,7 @@ impl Survey {
                 if !wait.is_zero() {
                     self.park(wait);
                 } else if wanted.is_at(&seat.lookout) {
-                    self.candidates.push(index);
+                    self.candidates.push(Candidate::new(seat, index));
                 } else if self.behind.is_none_or(|(_, lag)| seat.lookout.lag() < lag) {
                     self.behind = Some((index, seat.lookout.lag()));
                 }

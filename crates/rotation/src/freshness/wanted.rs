@@ -25,9 +25,14 @@ pub(crate) enum Wanted {
 impl Wanted {
     pub(crate) fn of(request: &SerializedRequest, roster: &Roster) -> Self {
         let lookouts = || roster.seats.iter().map(|seat| &seat.lookout);
-        let newest = lookouts().filter_map(Lookout::head).max();
-        let is_even = |newest| lookouts().all(|l| l.head() == Some(newest) && !l.is_lagging());
-        let Some(newest) = newest.filter(|newest| !is_even(*newest)) else { return Self::Anything };
+        // Mostly all are at one head, or none is known.
+        let first = lookouts().next().and_then(Lookout::head);
+        if lookouts().all(|lookout| lookout.head() == first && !lookout.is_lagging()) {
+            return Self::Anything;
+        }
+        let Some(newest) = lookouts().filter_map(Lookout::head).max() else {
+            return Self::Anything;
+        };
         let block = |number| {
             let served = roster.shared.freshness.heads.latest().unwrap_or(newest);
             Self::Block { number, served, newest }

@@ -1,4 +1,4 @@
-use crate::{EndpointState, Event, changes::Changes, strategy::HealthyFor};
+use crate::{EndpointState, Event, changes::Changes};
 use alclad_core::{EndpointId, Fault, Health, names};
 use std::{
     mem,
@@ -341,13 +341,15 @@ impl Circuit {
         Duration::from_millis(self.until.load(Relaxed)).saturating_sub(self.epoch.elapsed())
     }
 
-    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    /// As if it had closed so long ago.
+    #[cfg(test)]
+    pub(crate) fn set_healthy_for(&self, time: Duration) {
+        let since = self.epoch.elapsed().saturating_sub(time);
+        self.closed.store(since.as_millis() as u64, Relaxed);
     }
-}
 
-impl HealthyFor for Circuit {
-    fn healthy_for(&self) -> Duration {
+    /// How long it has been closed.
+    pub(crate) fn healthy_for(&self) -> Duration {
         let since = match self.state.load(Relaxed) {
             CLOSED => self.closed.load(Relaxed),
             // Nobody has asked it since, but it is free.
@@ -355,6 +357,10 @@ impl HealthyFor for Circuit {
             _ => return Duration::ZERO,
         };
         self.epoch.elapsed().saturating_sub(Duration::from_millis(since))
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

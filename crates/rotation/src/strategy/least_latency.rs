@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn a_fast_endpoint_that_is_busy_gives_way() {
         let field = Field::of(&[1, 1]).answering_in(&[20, 5]);
-        (0..3).for_each(|_| field.loads[1].begin());
+        (0..3).for_each(|_| field.load(1).begin());
         let row = field.row(&settled(), "ab", 1_000);
         assert!((400..600).contains(&count(&row, 'a')), "equal burdens: {row}");
-        field.loads[1].begin();
+        field.load(1).begin();
         assert_eq!(count(&field.row(&settled(), "ab", 100), 'a'), 100);
     }
 
@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn who_was_never_measured_is_tried_first_with_one_request() {
         let field = Field::of(&[1, 1]);
-        field.loads[0].observe(Duration::from_millis(1));
+        field.load(0).observe(Duration::from_millis(1));
         assert_eq!(count(&field.row(&settled(), "ab", 100), 'b'), 100);
-        field.loads[1].begin();
+        field.load(1).begin();
         assert_eq!(count(&field.row(&settled(), "ab", 100), 'a'), 100);
     }
 

@@ -9,7 +9,7 @@ pub use ordered::Ordered;
 mod weighted;
 pub use weighted::WeightedRoundRobin;
 
-use crate::{Event, changes::Changes, seat::Load};
+use crate::{Event, changes::Changes, seat::Seat};
 use alclad_core::EndpointId;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -84,9 +84,9 @@ impl<'a> Candidates<'a> {
 
     /// From now on the calls go to this one.
     fn tell_of_move(&self, to: &Candidate<'_>) {
-        tracing::info!(endpoint = %to.id, "the calls go to another endpoint");
+        tracing::info!(endpoint = %to.id(), "the calls go to another endpoint");
         if let Some(changes) = self.changes {
-            changes.add(to.id, Event::MovedTo);
+            changes.add(to.id(), Event::MovedTo);
         }
     }
 
@@ -101,10 +101,9 @@ impl<'a> Candidates<'a> {
         self.method
     }
 
-    /// The index of the candidate that the strategy chooses.
-    pub(crate) fn chosen_by(&self, strategy: &dyn Strategy) -> usize {
-        let chosen = strategy.choose(self);
-        if chosen < self.candidates.len() { chosen } else { 0 }
+    /// The one that the strategy chooses.
+    pub(crate) fn chosen_by(&self, strategy: &dyn Strategy) -> Option<&Candidate<'a>> {
+        self.candidates.get(strategy.choose(self)).or(self.candidates.first())
     }
 }
 
@@ -129,74 +128,61 @@ impl fmt::Debug for Candidates<'_> {
 /// One endpoint that could serve a call now.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
-    id: &'a EndpointId,
-    order: usize,
-    weight: u32,
-    load: &'a Load,
-    health: &'a dyn HealthyFor,
-}
-
-/// How long an endpoint has been healthy; looked up only if somebody asks.
-pub(crate) trait HealthyFor: Send + Sync {
-    fn healthy_for(&self) -> Duration;
+    seat: &'a Seat,
+    /// Its index in the roster.
+    pub(crate) index: usize,
 }
 
 // === impl Candidate ===
 
 impl<'a> Candidate<'a> {
-    pub(crate) const fn new(
-        id: &'a EndpointId,
-        order: usize,
-        weight: u32,
-        load: &'a Load,
-        health: &'a dyn HealthyFor,
-    ) -> Self {
-        Self { id, order, weight, load, health }
+    pub(crate) const fn new(seat: &'a Seat, index: usize) -> Self {
+        Self { seat, index }
     }
 
     /// Its name.
-    pub const fn id(&self) -> &EndpointId {
-        self.id
+    pub const fn id(&self) -> &'a EndpointId {
+        &self.seat.id
     }
 
     /// Its place in the rotation, from 0.
     pub const fn order(&self) -> usize {
-        self.order
+        self.seat.number
     }
 
     /// Its weight; 1 unless set.
-    pub const fn weight(&self) -> u32 {
-        self.weight
+    pub fn weight(&self) -> u32 {
+        self.seat.weight()
     }
 
     /// How many requests it has not yet answered.
     pub fn in_flight(&self) -> u64 {
-        self.load.in_flight()
+        self.seat.load.in_flight()
     }
 
     /// How long its answers take: a moving average that follows a slow one at once and forgets it
     /// in the course of 10 seconds. None before the first answer.
     pub fn latency(&self) -> Option<Duration> {
-        self.load.average()
+        self.seat.load.average()
     }
 
     /// How long its circuit has been closed. This looks at the clock.
     pub fn healthy_for(&self) -> Duration {
-        self.health.healthy_for()
+        self.seat.circuit.healthy_for()
     }
 
     /// See [`Load::burden`].
     fn burden(&self) -> u64 {
-        self.load.burden()
+        self.seat.load.burden()
     }
 }
 
 impl fmt::Debug for Candidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidate")
-            .field("id", &self.id)
-            .field("order", &self.order)
-            .field("weight", &self.weight)
+            .field("id", self.id())
+            .field("order", &self.order())
+            .field("weight", &self.weight())
             .field("in_flight", &self.in_flight())
             .field("latency", &self.latency())
             .finish_non_exhaustive()
@@ -206,50 +192,62 @@ impl fmt::Debug for Candidate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    impl HealthyFor for Duration {
-        fn healthy_for(&self) -> Duration {
-            *self
-        }
-    }
+    use crate::{Endpoint, Rotation, roster::Roster, seat::Load};
+    use alclad_testkit::{SimChain, SimNode};
+    use tokio::time::advance;
 
     /// Endpoints `a`, `b`, `c` and so on, to be looked at by a strategy.
-    pub(super) struct Field {
-        ids: Vec<EndpointId>,
-        pub(super) loads: Vec<Load>,
-        pub(super) weights: Vec<u32>,
-        pub(super) healthy_for: Vec<Duration>,
-    }
+    pub(super) struct Field(Arc<Roster>);
 
     impl Field {
         pub(super) fn of(weights: &[u32]) -> Self {
-            let name = |index| char::from(b'a' + index as u8).to_string().into();
-            Self {
-                ids: (0..weights.len()).map(name).collect(),
-                loads: weights.iter().map(|_| Load::new()).collect(),
-                weights: weights.to_vec(),
-                healthy_for: vec![Duration::ZERO; weights.len()],
-            }
+            let transport = SimNode::new(&SimChain::new(1)).transport();
+            let name = |index| char::from(b'a' + index as u8).to_string();
+            let endpoints = (0..weights.len()).map(|i| Endpoint::new(name(i), transport.clone()));
+            let rotation = Rotation::builder().endpoints(endpoints).build();
+            let field = Self(rotation.shared.roster.load_full());
+            weights.iter().enumerate().for_each(|(order, weight)| field.weigh(order, *weight));
+            field
+        }
+
+        /// Alike, and healthy for ten minutes.
+        pub(super) async fn of_healthy(count: usize) -> Self {
+            let field = Self::of(&vec![1; count]);
+            advance(Duration::from_secs(600)).await;
+            field
+        }
+
+        fn seat(&self, order: usize) -> &Seat {
+            &self.0.seats[order]
+        }
+
+        pub(super) fn load(&self, order: usize) -> &Load {
+            &self.seat(order).load
+        }
+
+        pub(super) fn weigh(&self, order: usize, weight: u32) {
+            self.seat(order).set_weight(weight);
+        }
+
+        /// From now on it has been healthy for so long.
+        pub(super) fn heal(&self, order: usize, ago: Duration) {
+            self.seat(order).circuit.set_healthy_for(ago);
         }
 
         /// Lets each endpoint have answered once, in so many milliseconds.
         pub(super) fn answering_in(self, millis: &[u64]) -> Self {
             let latencies = millis.iter().map(|millis| Duration::from_millis(*millis));
-            self.loads.iter().zip(latencies).for_each(|(load, latency)| load.observe(latency));
+            latencies.enumerate().for_each(|(order, latency)| self.load(order).observe(latency));
             self
-        }
-
-        pub(super) fn candidate(&self, order: usize) -> Candidate<'_> {
-            let (id, load) = (&self.ids[order], &self.loads[order]);
-            Candidate::new(id, order, self.weights[order], load, &self.healthy_for[order])
         }
 
         fn ask(&self, strategy: &dyn Strategy, who: &str, is_detour: bool) -> char {
             let orders = who.bytes().map(|name| usize::from(name - b'a'));
-            let candidates = Vec::from_iter(orders.map(|order| self.candidate(order)));
+            let candidate = |order| Candidate::new(self.seat(order), order);
+            let candidates = Vec::from_iter(orders.map(candidate));
             let candidates = Candidates::new(&candidates, "eth_call", is_detour);
-            let chosen = candidates.chosen_by(strategy);
-            char::from(who.as_bytes()[chosen])
+            let chosen = candidates.chosen_by(strategy).expect("there are some");
+            char::from(b'a' + chosen.index as u8)
         }
 
         /// Whom the strategy takes for a call among these.
@@ -272,11 +270,12 @@ mod tests {
         row.chars().filter(|who| *who == name).count()
     }
 
-    #[test]
-    fn a_closure_is_a_strategy_and_sees_the_candidates() {
-        let mut field = Field::of(&[1, 7]).answering_in(&[20, 30]);
-        field.healthy_for[1] = Duration::from_secs(9);
-        field.loads[1].begin();
+    #[tokio::test(start_paused = true)]
+    async fn a_closure_is_a_strategy_and_sees_the_candidates() {
+        let field = Field::of_healthy(2).await.answering_in(&[20, 30]);
+        field.weigh(1, 7);
+        field.heal(1, Duration::from_secs(9));
+        field.load(1).begin();
         let strategy = |candidates: &Candidates<'_>| {
             let last = candidates.last().unwrap();
             assert_eq!((last.id().as_str(), last.order(), last.weight()), ("b", 1, 7));

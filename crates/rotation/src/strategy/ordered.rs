@@ -92,23 +92,23 @@ mod tests {
         assert_eq!(field.row(&strategy, "abc", 5), "aaaaa");
     }
 
-    #[test]
-    fn stays_with_the_one_it_moved_to_until_an_earlier_one_was_healthy_for_long() {
-        let (mut field, strategy) = (Field::of(&[1, 1, 1]), Ordered::new());
-        field.healthy_for = vec![secs(0), secs(600), secs(600)];
+    #[tokio::test(start_paused = true)]
+    async fn stays_with_the_one_it_moved_to_until_an_earlier_one_was_healthy_for_long() {
+        let (field, strategy) = (Field::of_healthy(3).await, Ordered::new());
+        field.heal(0, secs(0));
         assert_eq!(field.first(&strategy, "abc"), 'a');
         assert_eq!(field.first(&strategy, "bc"), 'b');
         assert_eq!(field.first(&strategy, "abc"), 'b');
-        field.healthy_for[0] = secs(29);
+        field.heal(0, secs(29));
         assert_eq!(field.first(&strategy, "abc"), 'b');
-        field.healthy_for[0] = secs(30);
+        field.heal(0, secs(30));
         assert_eq!(field.row(&strategy, "abc", 2), "aa");
     }
 
-    #[test]
-    fn moves_to_one_that_has_been_healthy_rather_than_to_one_that_has_just_healed() {
-        let (mut field, strategy) = (Field::of(&[1, 1, 1]), Ordered::new());
-        field.healthy_for = vec![secs(5), secs(600), secs(600)];
+    #[tokio::test(start_paused = true)]
+    async fn moves_to_one_that_has_been_healthy_rather_than_to_one_that_has_just_healed() {
+        let (field, strategy) = (Field::of_healthy(3).await, Ordered::new());
+        field.heal(0, secs(5));
         assert_eq!(field.first(&strategy, "bc"), 'b');
         assert_eq!(field.first(&strategy, "ac"), 'c');
         assert_eq!(field.first(&strategy, "abc"), 'b');
@@ -135,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_reset_goes_back_to_the_first_at_once() {
-        let (mut field, strategy) = (Field::of(&[1, 1]), Ordered::new());
-        field.healthy_for[1] = secs(600);
+        let (field, strategy) = (Field::of(&[1, 1]), Ordered::new());
         assert_eq!(field.first(&strategy, "b"), 'b');
         assert_eq!(field.first(&strategy, "ab"), 'b');
         strategy.reset();

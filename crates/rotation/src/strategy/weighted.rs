@@ -122,14 +122,14 @@ mod tests {
 
     #[test]
     fn a_weight_that_changes_leaves_no_debts() {
-        let (mut field, strategy) = (Field::of(&[1_000, 1, 1]), WeightedRoundRobin::new());
+        let (field, strategy) = (Field::of(&[1_000, 1, 1]), WeightedRoundRobin::new());
         assert_eq!(count(&field.row(&strategy, "abc", 500), 'a'), 499);
-        field.weights[0] = 1;
+        field.weigh(0, 1);
         let row = field.row(&strategy, "abc", 30);
         for name in ['a', 'b', 'c'] {
             assert!((8..=12).contains(&count(&row, name)), "{row}");
         }
-        field.weights[1] = 0;
+        field.weigh(1, 0);
         assert_eq!(count(&field.row(&strategy, "abc", 30), 'b'), 0);
     }
 
