@@ -65,6 +65,9 @@ pub(super) const METHOD: Group = Group::always(
         "requires a paid plan",
         "upgrade to access",
         "notifications not supported",
+        "not available on the",
+        "methods * not permitted",
+        "personal token",
     ],
 );
 

@@ -15,6 +15,8 @@ pub(in crate::fault) const FIRM_CODES: &[(i64, Fault)] = &[
     (4200, NO_SUCH_METHOD),   // EIP-1193
     (4100, Fault::Unauthorized),
     (-40100, Fault::Unauthorized), // Besu
+    (-32050, Fault::Unauthorized), // Ankr
+    (-32051, Fault::Unauthorized), // Ankr
     (-32052, Fault::Unauthorized), // dRPC
     (4444, Fault::MissingData),    // EIP-4444
     (-39001, Fault::MissingData),  // unknown block
@@ -22,6 +24,18 @@ pub(in crate::fault) const FIRM_CODES: &[(i64, Fault)] = &[
     (-32614, Fault::RangeTooLarge),
     (-32701, Fault::RangeTooLarge), // publicnode
     (-38004, Fault::RangeTooLarge),
+    // eth_simulateV1 of geth and Nethermind
+    (-38010, Fault::TxRejected),
+    (-38011, Fault::TxRejected),
+    (-38012, Fault::TxRejected),
+    (-38013, Fault::TxRejected),
+    (-38014, Fault::TxRejected),
+    (-38015, Fault::TxRejected),
+    (-38020, Fault::InvalidRequest),
+    (-38021, Fault::InvalidRequest),
+    (-38024, Fault::TxRejected),
+    (-38025, Fault::TxRejected),
+    (-38026, Fault::RangeTooLarge),
     (42903, Fault::QuotaExhausted), // dRPC
     (-32090, RATE_LIMITED),         // Ankr
     (1008, RATE_LIMITED),           // closed by a policy

@@ -70,6 +70,8 @@ pub(super) const RANGE: Group = Group::always(
         "narrow * range",
         "narrow * filter",
         "smaller range",
+        "request is too big",
+        "request too big",
     ],
 );
 
@@ -112,6 +114,11 @@ pub(super) const RATE: Group = Group::also_on_pages(
         "http error 429",
         "http error: 429",
         "resource exhausted",
+        "compute unit limit",
+        "traffic limit",
+        "capacity exceeded",
+        "no server available",
+        "allowed subscriptions",
     ],
 );
 
@@ -198,7 +205,14 @@ pub(super) const VAGUE_RANGE_OF_A_QUERY: Group = Group::ranges(
 
 pub(super) const VAGUE_RATE: Group = Group::always(
     RATE_LIMITED,
-    &["limit exceeded", "limit reached", "exceeded * limit", "reached * limit", "has exceeded"],
+    &[
+        "limit exceeded",
+        "limit reached",
+        "exceeded * limit",
+        "reached * limit",
+        "has exceeded",
+        "upgrade your tier",
+    ],
 );
 
 pub(super) const VAGUE_RANGE: Group =

@@ -36,6 +36,8 @@ enum Read {
     Ranges,
     /// In answers to traces.
     Traces,
+    /// In answers to traces of what is in a block.
+    TracesOfBlocks,
 }
 
 impl Group {
@@ -59,6 +61,10 @@ impl Group {
         Self { fault, read: Read::Traces, phrases }
     }
 
+    const fn traces_of_blocks(fault: Fault, phrases: &'static [&'static str]) -> Self {
+        Self { fault, read: Read::TracesOfBlocks, phrases }
+    }
+
     fn is_read(&self, method: &str, words: &Words) -> bool {
         match self.read {
             Read::AlsoOnPages => true,
@@ -66,7 +72,11 @@ impl Group {
             Read::Always => true,
             Read::Sends => is_send(method),
             Read::Ranges => is_range_query(method),
-            Read::Traces => method.starts_with("trace_") || method.starts_with("debug_"),
+            Read::Traces => is_trace(method),
+            Read::TracesOfBlocks => {
+                let is_of_call = ["call", "Call", "raw"].iter().any(|part| method.contains(part));
+                is_trace(method) && !is_of_call
+            }
         }
     }
 }
@@ -85,6 +95,10 @@ pub(super) fn is_send(method: &str) -> bool {
     name.starts_with("send") || name == "submitTransaction" || name == "resend"
 }
 
+fn is_trace(method: &str) -> bool {
+    method.starts_with("trace_") || method.starts_with("debug_")
+}
+
 /// Whether the method asks for everything in a range of blocks.
 pub(super) fn is_range_query(method: &str) -> bool {
     method.ends_with("Logs") || matches!(method, "eth_newFilter" | "trace_filter")
@@ -98,6 +112,7 @@ pub(super) const QUOTAS: &[Group] = &[limits::QUOTA_OF_A_PERIOD];
 
 /// Phrases that tell by themselves, whatever code or status stands beside them.
 pub(super) const TELLING: &[Group] = &[
+    node::WRONG_STATE,
     sends::OTHER_TRANSACTION,
     sends::ALREADY_KNOWN,
     sends::NONCE_TOO_LOW,
@@ -124,6 +139,7 @@ pub(super) const TELLING: &[Group] = &[
 /// Phrases that tell only if no code and no status has told better.
 pub(super) const VAGUE: &[Group] = &[
     sends::VAGUE,
+    sends::VAGUE_MALFORMED,
     limits::VAGUE_RANGE_OF_A_QUERY,
     limits::VAGUE_RATE,
     limits::VAGUE_RANGE,

@@ -69,7 +69,7 @@ pub(super) const DATA: Group = Group::always(
         "data * not available",
         "data * unavailable",
         // heights
-        "height must be less than or equal",
+        "height * must be less than or equal",
         "height * not available",
         "after last accepted block",
         "unfinalized",
@@ -113,8 +113,26 @@ pub(super) const DATA: Group = Group::always(
         "indexing is in progress",
         "not yet available",
         "not yet synced",
+        "already discarded",
+        "no state found",
+        "no header found",
+        "could not find results",
+        "body is missing",
+        "load state at height",
+        "height in the future",
+        "bootstrapp",
+        "not persisting finalize",
+        "immature records",
+        "balance data is available only",
+        "incorrect head block",
+        "catch up mode",
+        "null round",
     ],
 );
+
+/// Said of a mined transaction, which was paid for: the node has replayed it on the wrong state.
+pub(super) const WRONG_STATE: Group =
+    Group::traces_of_blocks(Fault::MissingData, &["insufficient funds", "insufficient balance"]);
 
 pub(super) const TIMEOUT: Group = Group::also_on_pages(
     Fault::Timeout,
@@ -204,12 +222,19 @@ pub(super) const SERVER: Group = Group::also_on_pages(
         "error code: 1033",
         "error code: 1101",
         "error code: 1102",
+        "no suitable",
+        "websocket total failure",
+        "error invoking rpc",
+        "error encountered",
+        "pool not enabled",
+        "pool is not ready",
+        "txpool not responding",
     ],
 );
 
 pub(super) const VAGUE_DATA: Group = Group::always(
     Fault::MissingData,
-    &["not found", "not available", "does not exist", "cannot be found"],
+    &["not found", "not available", "does not exist", "cannot be found", "non existing"],
 );
 
 pub(super) const VAGUE_SERVER: Group = Group::always(

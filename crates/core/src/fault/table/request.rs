@@ -31,6 +31,12 @@ pub(super) const REVERTED: Group = Group::always(
         // Solidity's Error(string) and Panic(uint256)
         "0x08c379a0",
         "0x4e487b71",
+        "memory expansion",
+        "max call depth",
+        "invalid code:",
+        "bad jump",
+        "out of stack",
+        "ran out of gas",
     ],
 );
 
@@ -69,6 +75,7 @@ pub(super) const BATCH: Group = Group::always(
         "maximum batch",
         "requests in a batch",
         "calls in a batch",
+        "batch response",
     ],
 );
 
@@ -103,6 +110,7 @@ pub(super) const TAG: Group = Group::always(
         "expected blocknumber",
         "unknown variant",
         "eip 1898",
+        "tx of type",
     ],
 );
 
@@ -137,6 +145,15 @@ pub(super) const VAGUE_INVALID: Group = Group::always(
         "filter not found",
         "filter * does not exist",
         "subscription not found",
+        "contract creation without",
+        "both gasprice",
+        "both \"data\"",
+        "maxfeepergas (",
+        "reward percentile",
+        "must be in order",
+        "without specifying",
+        "needs to come after",
+        "invalid contract address",
     ],
 );
 

@@ -102,6 +102,8 @@ pub(super) const MALFORMED: Group = Group::sends(
         "signature recovery failed",
         "missing 0x prefix",
         "hex string",
+        "signature is invalid",
+        "invalid message format",
     ],
 );
 
@@ -216,6 +218,28 @@ pub(super) const REJECTED: Group = Group::sends(
         "insufficient balance",
         "not enough balance",
         "enough funds",
+        "condition not met",
+        "floor data gas",
+        "eip 7702",
+        "eip 4844",
+        "rip 7560",
+        "authorization tuple",
+        "sidecar",
+        "counters to continue",
+        "length limit",
+        "transaction invalid",
+        "transaction as invalid",
+        "cost overflow",
+        "recover sender",
+        "gasuintoverflow",
+        "invalidtxchainid",
+        "missingauthorizationlist",
+        "insufficient payer balance",
+        "prohibited list",
+        "sender is not on",
+        "chainid * not supported",
+        "factory dependencies",
+        "invalid auxiliary data",
     ],
 );
 
@@ -251,6 +275,8 @@ pub(super) const UNAFFORDABLE: Group = Group::always(
         "initcode size exceeded",
         "exceeds the configured cap",
         "code is too big",
+        "gas limit reached",
+        "floor data gas",
     ],
 );
 
@@ -264,6 +290,10 @@ pub(super) const VAGUE: Group = Group::sends(
         "txpool",
         "mempool",
         "transaction pool",
-        "invalid transaction",
+        "transaction to pool failed",
     ],
 );
+
+/// Without a reason: as nodes say of bytes that they cannot read.
+pub(super) const VAGUE_MALFORMED: Group =
+    Group::sends(Fault::InvalidRequest, &["invalid transaction"]);
