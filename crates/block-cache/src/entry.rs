@@ -105,6 +105,14 @@ impl Entry {
         Self { key, answer, method, bond, from, age, settled, expires, endpoint, counters, removed }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_final_block(chain_id: u64, number: u64) -> Self {
+        let key = Key::from(chain_id.to_be_bytes());
+        let verdict = Verdict { bond: Bond::Final(number), age: Age::Final, from: Some(number) };
+        let (answer, method) = (RawValue::NULL.to_owned(), Method::of("eth_getBalance"));
+        Self::new(key, answer, method, verdict, [Keep::UntilEvicted; 2], None)
+    }
+
     /// It is kept in the store of these counters.
     pub(crate) fn kept_by(mut self, counters: &Arc<Counters>) -> Self {
         self.counters = Arc::downgrade(counters);

@@ -4,7 +4,14 @@ use crate::{
     state::State,
 };
 use alclad_core::{ChainBaseline, Heads};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tower::Layer;
 
 /// Room for 64 MiB of answers: about 100,000 receipts or 300 full blocks.
@@ -21,6 +28,8 @@ pub struct BlockCacheLayer {
     lifetime: Arc<dyn Lifetime>,
     final_depth: u64,
     max_age: Option<Duration>,
+    /// Its clones' services share what the heads tell: they are listened to once.
+    listens: Arc<AtomicBool>,
 }
 
 impl BlockCacheLayer {
@@ -33,6 +42,7 @@ impl BlockCacheLayer {
             lifetime: Arc::new(ByDepth::default()),
             final_depth: FINAL_DEPTH,
             max_age: None,
+            listens: Arc::default(),
         }
     }
 
@@ -45,7 +55,7 @@ impl BlockCacheLayer {
     /// Keeps its answers in this store, which other pipelines may share.
     #[must_use]
     pub fn with_store(mut self, store: BlockCache) -> Self {
-        self.store = store;
+        (self.store, self.listens) = (store, Arc::default());
         self
     }
 
@@ -53,7 +63,7 @@ impl BlockCacheLayer {
     /// are answers about blocks kept that may still be replaced and that do not tell their hash.
     #[must_use]
     pub fn with_heads(mut self, heads: Heads) -> Self {
-        self.heads = Some(heads);
+        (self.heads, self.listens) = (Some(heads), Arc::default());
         self
     }
 
@@ -66,7 +76,7 @@ impl BlockCacheLayer {
     /// The chain, as the chain guards below learn it.
     #[must_use]
     pub fn with_baseline(mut self, baseline: ChainBaseline) -> Self {
-        self.baseline = baseline;
+        (self.baseline, self.listens) = (baseline, Arc::default());
         self
     }
 
@@ -113,20 +123,29 @@ impl<S> Layer<S> for BlockCacheLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let chain = Chain::new(self.baseline.clone(), self.heads.clone(), self.final_depth);
+        if self.heads.is_none() || !self.listens.swap(true, Relaxed) {
+            self.listen(&chain.heads);
+        }
+        let (store, lifetime) = (self.store.clone(), Arc::clone(&self.lifetime));
+        BlockCacheService::new(inner, State::new(store, chain, lifetime, self.max_age))
+    }
+}
+
+impl BlockCacheLayer {
+    /// What these heads find out concerns the store.
+    fn listen(&self, heads: &Heads) {
         let (store, baseline) = (self.store.downgrade(), self.baseline.clone());
-        chain.heads.on_reorg(move |reorg| {
+        heads.on_reorg(move |reorg| {
             if let (Some(store), Some(chain_id)) = (store.upgrade(), baseline.chain_id()) {
                 store.orphan(chain_id, reorg.from);
             }
         });
         let store = self.store.downgrade();
-        chain.heads.on_distrust(move |endpoint| {
+        heads.on_distrust(move |endpoint| {
             if let Some(store) = store.upgrade() {
                 store.clear_endpoint(endpoint);
             }
         });
-        let (store, lifetime) = (self.store.clone(), Arc::clone(&self.lifetime));
-        BlockCacheService::new(inner, State::new(store, chain, lifetime, self.max_age))
     }
 }
 

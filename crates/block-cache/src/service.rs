@@ -204,7 +204,9 @@ fn depart<S: Upstream>(
     let key = Key::from(&*question.key);
     let keys: Keys = smallvec![(Key::clone(&key), 0)];
     let departure = inner.state().flights.departure(&keys);
-    let flight = fly(inner, departure, request, question, key).boxed().shared();
+    // Whoever waits for it polls it, in a scope of its own.
+    let flight = CallOptions::unscoped(fly(inner, departure, request, question, key));
+    let flight = flight.boxed().shared();
     (flight, keys)
 }
 

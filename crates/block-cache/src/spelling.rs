@@ -2,7 +2,7 @@
 
 use alclad_core::{BlockArgument, BlockRef, Method, Tag};
 use smallvec::SmallVec;
-use std::io::Write;
+use std::{cmp::Ordering, io::Write};
 
 /// The bytes of a key; most requests fit without an allocation.
 pub(crate) type Bytes = SmallVec<[u8; 256]>;
@@ -36,7 +36,8 @@ enum Place {
 
 /// Writes the params as they stand in a key: hex in lower case, numbers without leading zeros,
 /// keys in order, without `null` fields and omitted arguments, and with the block that is meant in
-/// one form. Returns the block; nothing if the params cannot be read.
+/// one form. Returns the block; nothing if the params cannot be read, or may be read in more than
+/// one way.
 ///
 /// `latest` is written as this height, if there is one.
 pub(crate) fn write_params(
@@ -56,7 +57,8 @@ pub(crate) fn write_params(
     let named = at.and_then(|at| arguments.get(at).copied());
     let block = BlockRef::of_argument(method, named);
     // Whether the block is canonical is part of such an answer.
-    if named.is_some_and(|named| named.contains("requireCanonical") && named.contains("true")) {
+    let is_strict = |named: &str| named.contains("requireCanonical") && named.contains("true");
+    if named.is_some_and(|named| named.contains('\\') || is_strict(named)) {
         return None;
     }
     let pinned = latest.filter(|_| block == BlockRef::Tag(Tag::Latest));
@@ -73,13 +75,13 @@ pub(crate) fn write_params(
         match (Some(index) == at, block, pinned) {
             (true, _, Some(height)) => write!(out, "latest@{height:#x}").ok()?,
             (true, BlockRef::Number(_), _) if is_hex(argument) => {
-                write_value(out, argument, Place::Quantity);
+                write_value(out, argument, Place::Quantity)?;
             }
             (true, BlockRef::Number(number), _) => write!(out, "\"{number:#x}\"").ok()?,
             (true, BlockRef::Hash(hash), _) if !is_filter(method) => {
                 write!(out, "\"{hash:#x}\"").ok()?;
             }
-            _ => write_value(out, argument, place(method, index)),
+            _ => write_value(out, argument, place(method, index))?,
         }
     }
     out.push(b']');
@@ -107,7 +109,7 @@ fn place(method: &Method, index: usize) -> Place {
     }
 }
 
-fn write_value(out: &mut Bytes, json: &str, place: Place) {
+fn write_value(out: &mut Bytes, json: &str, place: Place) -> Option<()> {
     match json.as_bytes() {
         [b'"', b'0', b'x', digits @ .., b'"'] if digits.iter().all(u8::is_ascii_hexdigit) => {
             let zeros = match place {
@@ -128,42 +130,51 @@ fn write_value(out: &mut Bytes, json: &str, place: Place) {
                 if index > 0 {
                     out.push(b',');
                 }
-                write_value(out, item, Place::Inner);
+                write_value(out, item, Place::Inner)?;
             }
             out.push(b']');
         }
-        [b'{', content @ .., b'}'] => write_object(out, &json[1..=content.len()], place),
+        [b'{', content @ .., b'}'] => write_object(out, &json[1..=content.len()], place)?,
         other => out.extend_from_slice(other),
     }
+    Some(())
 }
 
-fn write_object(out: &mut Bytes, content: &str, place: Place) {
-    let mut fields: SmallVec<[(&str, &str); 8]> = items(content)
-        .into_iter()
-        .filter_map(field)
-        .filter(|(_, value)| *value != "null")
-        .collect();
+fn write_object(out: &mut Bytes, content: &str, place: Place) -> Option<()> {
+    let mut fields: SmallVec<[(&str, &str); 8]> =
+        items(content).into_iter().map(field).collect::<Option<_>>()?;
+    fields.sort_by(by_name);
+    // Of two fields with one name nodes read the last, or the first, and those in Go take names in
+    // any case for the same, some letters that are not ASCII included.
+    let is_twice = |pair: &[(&str, &str)]| pair[0].0.eq_ignore_ascii_case(pair[1].0);
+    let is_plain = |(key, _): &(&str, &str)| key.is_ascii() && !key.contains('\\');
+    if fields.windows(2).any(is_twice) || !fields.iter().all(is_plain) {
+        return None;
+    }
+    fields.retain(|(_, value)| *value != "null");
     if place == Place::Argument && fields.iter().all(|(key, _)| *key != "\"input\"") {
         // The older name of a call's input, which all nodes read.
         let data = fields.iter_mut().filter(|(key, _)| *key == "\"data\"");
         data.for_each(|(key, _)| *key = "\"input\"");
+        fields.sort_by(by_name);
     }
-    fields.sort_by(|(one, _), (other, _)| one.bytes().map(lower).cmp(other.bytes().map(lower)));
     out.push(b'{');
     for (index, (key, value)) in fields.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write_value(out, key, Place::Inner);
+        write_value(out, key, Place::Inner)?;
         out.push(b':');
         let is_number = place == Place::Argument && QUANTITIES.contains(&key);
-        write_value(out, value, if is_number { Place::Quantity } else { Place::Inner });
+        write_value(out, value, if is_number { Place::Quantity } else { Place::Inner })?;
     }
     out.push(b'}');
+    Some(())
 }
 
-const fn lower(byte: u8) -> u8 {
-    byte.to_ascii_lowercase()
+fn by_name<'a>((one, _): &(&'a str, &str), (other, _): &(&'a str, &str)) -> Ordering {
+    let lower = |name: &'a str| name.bytes().map(|byte| byte.to_ascii_lowercase());
+    lower(one).cmp(lower(other))
 }
 
 /// The key, with its quotes, and the value.

@@ -135,6 +135,7 @@ impl State {
         (asked, clears): (Moment, u64),
     ) -> Content {
         self.chain.saw(question.method, question.block, &response);
+        let reorgs = self.chain.heads.reorgs();
         let answer = Answer { response: &response, endpoint: note.endpoint.as_ref(), asked };
         let verdict = question.verdict(&answer, &self.chain, self.max_age);
         let kept = verdict.zip(self.chain.id()).filter(|_| self.store.clears() == clears);
@@ -158,6 +159,11 @@ impl State {
         let endpoint = note.endpoint.clone();
         let key = on_chain(key, chain_id);
         let entry = Entry::new(key, payload, question.method, verdict, lifetimes, endpoint);
-        Content::Kept(self.store.insert(entry, head))
+        let kept = self.store.insert(entry, head);
+        // What was cleared or orphaned while it was put there did not find it there.
+        if self.store.clears() != clears || self.chain.heads.reorgs() != reorgs {
+            self.store.take_back(&kept);
+        }
+        Content::Kept(kept)
     }
 }

@@ -138,6 +138,7 @@ impl BlockCache {
         for entry in all {
             let digest = self.digest(&entry.key);
             self.remove(digest);
+            self.0.near.overlook(&entry);
             self.0.cache.insert(digest, Arc::new(entry.kept_by(&self.0.counters)));
         }
         Ok(count)
@@ -205,6 +206,12 @@ impl BlockCache {
             self.emit_size();
         }
         entry
+    }
+
+    /// Takes out again what has just been put in.
+    pub(crate) fn take_back(&self, entry: &Entry) {
+        self.remove(self.digest(&entry.key));
+        self.0.hot.forget();
     }
 
     fn digest(&self, key: &[u8]) -> u64 {

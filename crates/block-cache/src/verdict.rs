@@ -12,6 +12,8 @@ use alloy_primitives::{B256, U64};
 use serde::Deserialize;
 use std::{ops::RangeInclusive, time::Duration};
 
+const BY_PLACE: &str = "eth_getTransactionByBlock";
+
 /// What was answered, by whom, and what was known when it was asked.
 pub(crate) struct Answer<'a> {
     pub(crate) response: &'a Response,
@@ -54,7 +56,10 @@ impl Question {
                 let (bond, age) = bond_at(to, told, answer, chain)?;
                 let is_safe = is_range && chain.heads.safe() >= Some(to);
                 let may_be_empty = matches!(bond, Bond::Final(_)) || is_safe;
-                let is_of_bond = !is_range || are_of(text, from..=to, bond.hash());
+                let is_of_bond = match is_range {
+                    true => are_of(text, from..=to, bond.hash()),
+                    false => self.is_in(text, bond.hash()),
+                };
                 let verdict = Verdict { bond, age, from: Some(from) };
                 ((!is_empty || may_be_empty) && is_of_bond).then_some(verdict)
             }
@@ -94,12 +99,20 @@ impl Question {
             ("eth_getLogs", Topic::Constant) => {
                 read::<Vec<Place>>(text).is_some_and(|logs| logs.iter().all(is_asked))
             }
-            (name, _) if name.starts_with("eth_getTransactionByBlock") => {
+            (name, _) if name.starts_with(BY_PLACE) => {
                 read::<Place>(text).is_some_and(|place| is_asked(&place))
             }
             (name, Topic::InBlock) => self.is_about_transaction(name, text),
             _ => true,
         }
+    }
+
+    /// Whether a transaction that was asked for by its place lies in this block.
+    fn is_in(&self, text: &str, block: Option<B256>) -> bool {
+        let Some(block) = block.filter(|_| self.method.name.starts_with(BY_PLACE)) else {
+            return true;
+        };
+        read::<Place>(text).is_none_or(|place| place.hash == Some(block))
     }
 
     fn is_about_transaction(&self, method: &str, text: &str) -> bool {
@@ -158,15 +171,18 @@ fn bond_at(
         false => answer.asked.final_height,
     };
     if final_height >= Some(number) {
-        // What an endpoint says of a block that it has not reached, it may say of another one.
-        let has_reached = |endpoint| heads.had(endpoint, number, answer.asked.at);
-        let is_there =
-            told.is_some() || chain.is_alone() || answer.endpoint.is_none_or(has_reached);
-        // Nor is it known of which branch it speaks if one was left meanwhile.
-        let is_of_now = told.is_some() || heads.reorgs() == answer.asked.reorgs;
-        let is_orphan =
-            told.is_some_and(|told| heads.hash_at(number).is_some_and(|hash| hash != told.hash));
-        return (is_there && is_of_now && !is_orphan).then_some((Bond::Final(number), Age::Final));
+        let endpoint = answer.endpoint.filter(|_| !chain.is_alone());
+        let is_good = match told {
+            Some(told) => !heads.is_disputed(number, told.hash),
+            // What an endpoint says of a block that it has not reached, it may say of another one;
+            // and it is not known of which branch it speaks if one was left meanwhile.
+            None => {
+                heads.had(endpoint, number, answer.asked.at)
+                    && !heads.is_apart(endpoint)
+                    && heads.reorgs() == answer.asked.reorgs
+            }
+        };
+        return is_good.then_some((Bond::Final(number), Age::Final));
     }
     if heads.reorgs() != answer.asked.reorgs {
         return None;

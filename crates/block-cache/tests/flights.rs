@@ -7,6 +7,7 @@ use alclad_core::{
     CallOptions,
     error::{DeadlineExceeded, cause},
 };
+use alclad_rotation::{Endpoint, Rotation};
 use alclad_testkit::{
     Disruption, MockUpstream, SimChain, SimNode, StrictTransport, answer, assert_ids, batch, error,
     mock, single,
@@ -198,6 +199,23 @@ async fn a_follower_gives_up_at_its_own_deadline() {
     upstream.expect(&[(1, "eth_getCode")]).await.answer(answer(1, "0x01"));
     assert!(leader.await.unwrap().unwrap().is_success());
     assert!(upstream.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_scope_of_a_follower_who_polls_first_is_not_the_leaders() {
+    let node = SimNode::new(&SimChain::new(7));
+    node.set(Disruption::SlowBy(Duration::from_secs(5)));
+    let rotation = Rotation::builder().endpoint(Endpoint::new("a", node.transport())).build();
+    let layer = BlockCacheLayer::new().with_chain_id(7).with_heads(rotation.heads());
+    let mut cached = layer.layer(rotation);
+    let leader = cached.call(single(code(1, 1)));
+    let hurried = CallOptions::new().with_timeout(Duration::from_secs(1));
+    let follower = async move { cached.call(single(code(2, 1))).await };
+    let follower = tokio::spawn(hurried.scope(follower));
+    settle().await;
+    assert!(leader.await.is_ok(), "it has no deadline");
+    let gave_up = follower.await.unwrap().unwrap_err();
+    assert!(cause::<DeadlineExceeded>(&gave_up).is_some(), "{gave_up}");
 }
 
 #[tokio::test(start_paused = true)]

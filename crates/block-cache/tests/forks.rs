@@ -7,7 +7,7 @@ use alclad_core::{SightedBlock, Sighting};
 use alclad_rotation::{Endpoint, Rotation};
 use alclad_testkit::{ChainSpec, SimChain, SimNode};
 use serde_json::{Value, json};
-use stage::{HEAD, Scene, Script, ask, block, hash, hash_on, hex};
+use stage::{FINAL, HEAD, Scene, Script, ask, block, hash, hash_on, hex};
 use std::time::Duration;
 use tokio::time::advance;
 use tower::Layer;
@@ -111,4 +111,70 @@ async fn an_endpoint_that_is_removed_takes_its_knowledge_along() {
     assert_eq!(heads.hash_at(HEAD), None);
     ask(&cached, "eth_getBalance", balance(HEAD)).await;
     assert_eq!(script.count("eth_getBalance"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_descendants_prove_denies_another_block_below_them() {
+    let number = HEAD - 2;
+    let fork = stage::block_json(number, hash_on(1, number), hash_on(1, number - 1));
+    let scene = Scene::new(Script::saying(fork).by(Some("b")));
+    advance(Duration::from_secs(13)).await;
+    scene.show(HEAD + 4);
+    let b = scene.heads.enrol("b".into());
+    let block = SightedBlock::new(number, hash_on(1, number)).with_parent(hash_on(1, number - 1));
+    b.saw(&Sighting::of_block(block));
+    assert!(!scene.keeps("eth_getBlockByNumber", json!([hex(number), false])).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn final_answers_of_an_endpoint_on_another_branch_are_not_kept() {
+    let scene = Scene::new(Script::saying(json!("0x2")).by(Some("b")));
+    let b = scene.heads.enrol("b".into());
+    b.saw(&Sighting::block_number(HEAD));
+    b.saw(&Sighting::of_block(block(FINAL)));
+    assert!(scene.keeps("eth_getBalance", balance(FINAL)).await);
+    b.saw(&Sighting::of_block(SightedBlock::new(FINAL, hash_on(1, FINAL))));
+    assert!(!scene.keeps("eth_getBalance", balance(FINAL - 1)).await);
+    assert!(!scene.keeps("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x2" }])).await);
+    // A third tells which of the two is alone.
+    let c = scene.heads.enrol("c".into());
+    c.saw(&Sighting::of_block(SightedBlock::new(FINAL, hash_on(1, FINAL))));
+    assert!(scene.keeps("eth_getBalance", balance(FINAL - 2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_block_on_which_two_do_not_agree_is_not_kept() {
+    let fork = stage::block_json(FINAL, hash_on(1, FINAL), hash_on(1, FINAL - 1));
+    let scene = Scene::new(Script::saying(fork).by(Some("b")));
+    let b = scene.heads.enrol("b".into());
+    b.saw(&Sighting::block_number(HEAD));
+    b.saw(&Sighting::of_block(SightedBlock::new(FINAL, hash_on(1, FINAL))));
+    assert!(!scene.keeps("eth_getBlockByNumber", json!([hex(FINAL), false])).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_has_not_shown_for_a_block_time_it_may_have_left() {
+    let scene = Scene::new(Script::saying(json!("0x2")).by(Some("b")));
+    let b = scene.heads.enrol("b".into());
+    b.saw(&Sighting::block_number(HEAD));
+    b.saw(&Sighting::of_block(block(HEAD)));
+    advance(Duration::from_secs(60)).await;
+    scene.show(HEAD + 4);
+    b.saw(&Sighting::block_number(HEAD + 4));
+    assert!(!scene.keeps("eth_getBalance", balance(HEAD)).await);
+    for number in HEAD..=HEAD + 4 {
+        b.saw(&Sighting::of_block(block(number)));
+    }
+    assert!(scene.keeps("eth_getBalance", balance(HEAD)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_names_another_block_of_that_height_is_not_kept() {
+    let place =
+        |hash| json!({ "blockNumber": hex(HEAD), "blockHash": hash, "hash": hash_on(9, 9) });
+    let at = json!([hex(HEAD), "0x0"]);
+    let scene = Scene::new(Script::saying(place(hash_on(1, HEAD))));
+    assert!(!scene.keeps("eth_getTransactionByBlockNumberAndIndex", at.clone()).await);
+    let scene = Scene::new(Script::saying(place(hash(HEAD))));
+    assert!(scene.keeps("eth_getTransactionByBlockNumberAndIndex", at).await);
 }

@@ -2,12 +2,15 @@
 
 mod stage;
 
-use alclad_block_cache::{BlockCache, BlockCacheLayer};
-use alclad_core::Sighting;
+use alclad_block_cache::{BlockCache, BlockCacheLayer, Keep, Subject};
+use alclad_core::{Lookout, SightedBlock, Sighting};
 use alclad_testkit::{answer, mock};
 use serde_json::{Value, json};
-use stage::{FINAL, HEAD, Scene, Script, block_json, call, hash, hex, packet};
-use std::time::Duration;
+use stage::{FINAL, HEAD, Scene, Script, block_json, call, hash, hash_on, hex, newest, packet};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::time::sleep;
 use tower::Layer;
 
@@ -353,4 +356,26 @@ async fn a_store_outlives_its_layers_and_heads_hold_no_store() {
     drop(store);
     a.saw(&Sighting::block_number(FINAL));
     drop((heads, script));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cleared_or_orphaned_while_it_is_being_kept_is_not_kept() {
+    let shown = newest(SightedBlock::new(HEAD, hash_on(1, HEAD)));
+    let acts: [fn(&BlockCache, &Lookout, &Sighting); 2] =
+        [|store, _, _| _ = store.clear(), |_, lookout, shown| _ = lookout.saw(shown)];
+    for act in acts {
+        let store = BlockCache::new(1 << 20);
+        let (own, lookout) = (store.clone(), Arc::new(OnceLock::<Lookout>::new()));
+        let (seen, shown) = (Arc::clone(&lookout), shown.clone());
+        let lifetime = move |_: &Subject| {
+            act(&own, seen.get().unwrap(), &shown);
+            Keep::UntilEvicted
+        };
+        let scene = Scene::with(Script::saying(json!("0x1")), |layer| {
+            layer.with_store(store).with_lifetime(lifetime)
+        });
+        lookout.set(scene.a.clone()).unwrap_or_else(|_| panic!("it is set once"));
+        scene.ask("eth_getBalance", at(5)).await;
+        assert_eq!(scene.store.statistics().entries, 0);
+    }
 }

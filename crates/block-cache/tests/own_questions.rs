@@ -286,3 +286,24 @@ fn foreign(answer: Answering) -> Answering {
         Ok(answer)
     })
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_heads_what_lies_above_what_was_shown_is_not_kept() {
+    // Behind one URL are two nodes: one at 50, and one at 115.
+    let script = Script::new(|method, params| {
+        Ok(match (method, params[0].as_str()) {
+            ("eth_blockNumber", _) => json!("0x32"),
+            ("eth_getLogs", _) => json!([]),
+            ("eth_getBlockByNumber", Some("finalized")) => block_json(110, hash(110), hash(109)),
+            _ => json!("0x1"),
+        })
+    })
+    .slow(Duration::from_millis(10));
+    let cached = BlockCacheLayer::new().with_chain_id(1).layer(script.clone());
+    ask(&cached, "eth_blockNumber", json!([])).await;
+    let logs = json!([{ "fromBlock": "0x1", "toBlock": "0x64" }]);
+    for _ in 0..2 {
+        ask(&cached, "eth_getLogs", logs.clone()).await;
+    }
+    assert_eq!(script.count("eth_getLogs"), 2);
+}

@@ -84,12 +84,16 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
 
 /// A number, a tag, `null`, or EIP-1898's object.
 fn of_block(json: &str) -> BlockRef {
+    // Nodes in Go read fields in any case, and of two the last: with a field that is not known it
+    // may be another block.
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Eip1898<'a> {
         block_hash: Option<B256>,
         #[serde(borrow)]
         block_number: Option<&'a RawValue>,
+        #[serde(rename = "requireCanonical")]
+        _require_canonical: Option<bool>,
     }
     if json == "null" {
         return BlockRef::Tag(Tag::Latest);
@@ -199,6 +203,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_no_block() {
         assert_eq!(of("eth_call", json!([{}, "0xzz"])), BlockRef::None);
+        let other = json!([{}, { "blockNumber": "0x10", "BlockNumber": "0x20" }]);
+        assert_eq!(of("eth_call", other), BlockRef::None);
         assert_eq!(of("eth_call", json!([{}, [1]])), BlockRef::None);
         assert_eq!(of("eth_call", json!({ "named": 1 })), BlockRef::None);
         assert_eq!(of("eth_getLogs", json!([7])), BlockRef::None);

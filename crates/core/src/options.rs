@@ -99,6 +99,12 @@ impl CallOptions {
         SCOPE.scope(self, future).await
     }
 
+    /// Runs a future for more than one caller: the [`scope`](Self::scope) of whoever polls it does
+    /// not hold for its calls.
+    pub async fn unscoped<F: Future>(future: F) -> F::Output {
+        SCOPE.scope(Self::default(), future).await
+    }
+
     /// The options of one request, if it has any.
     pub fn of(request: &SerializedRequest) -> Option<&Self> {
         request.meta().extensions().get()
@@ -113,6 +119,9 @@ impl CallOptions {
 
     /// Gives the members what their own options leave open.
     pub fn fill(&self, packet: &mut RequestPacket) {
+        if *self == Self::default() {
+            return;
+        }
         for request in packet.requests_mut() {
             let extensions = request.meta_mut().extensions_mut();
             match extensions.get_mut::<Self>() {

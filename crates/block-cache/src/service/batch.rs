@@ -120,7 +120,7 @@ impl Plan {
 fn depart<S: Upstream>(inner: Ready<S, State>, items: Vec<Item>, keys: Keys, wish: Wish) -> Flight {
     let flights = inner.state().flights.clone();
     let departure = flights.departure(&keys);
-    let flight = fly(inner, departure, items).boxed().shared();
+    let flight = CallOptions::unscoped(fly(inner, departure, items)).boxed().shared();
     flights.announce(keys, &flight, wish);
     flight
 }

@@ -136,9 +136,12 @@ impl Board {
     /// which parent hashes lead: it is followed up from the block that is asked about.
     pub(super) fn canonical_until(&self, number: u64, hash: B256) -> Option<Instant> {
         let (now, block_time) = (Instant::now(), self.pace.block_time());
-        let is_fresh = |link: &&Link| now.duration_since(link.seen) < block_time;
         let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
-        if links(number).any(|link| link.hash != hash && is_fresh(&link)) {
+        // Another block denies it as long as that is proven itself.
+        let is_proven = |number, link: &Link| {
+            self.proof(number, link.hash).is_some_and(|seen| now.duration_since(seen) < block_time)
+        };
+        if links(number).any(|link| link.hash != hash && is_proven(number, link)) {
             return None;
         }
         let own = links(number).filter(|link| link.hash == hash);
@@ -146,7 +149,7 @@ impl Board {
         loop {
             number += 1;
             let denies = |link: &Link| link.parent.is_some_and(|parent| parent != hash);
-            if links(number).any(|link| denies(link) && is_fresh(&link)) {
+            if links(number).any(|link| denies(link) && is_proven(number, link)) {
                 return None;
             }
             let mut children = links(number).filter(|link| link.parent == Some(hash));
@@ -163,19 +166,59 @@ impl Board {
         seen.map(|seen| seen + block_time).filter(|until| *until > now)
     }
 
-    /// What this endpoint has shown here last, if that was not after this.
+    /// When this block, or one that is known to stand on it, was shown last.
+    fn proof(&self, number: u64, hash: B256) -> Option<Instant> {
+        let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
+        let mut seen = links(number).filter(|link| link.hash == hash).map(|link| link.seen).max();
+        let (mut number, mut hashes) = (number, SmallVec::<[B256; 4]>::from_slice(&[hash]));
+        while !hashes.is_empty() {
+            number += 1;
+            let stands_on = |link: &&Link| link.parent.is_some_and(|it| hashes.contains(&it));
+            let above: SmallVec<[&Link; 4]> = links(number).filter(stands_on).collect();
+            seen = above.iter().map(|link| link.seen).max().max(seen);
+            hashes = above.iter().map(|link| link.hash).collect();
+        }
+        seen
+    }
+
+    /// The view of this endpoint; where there is one only, it need not be named.
+    pub(super) fn view_of(&self, endpoint: Option<&EndpointId>) -> Option<&View> {
+        let mut views = self.views.iter();
+        match endpoint {
+            Some(endpoint) => views.find(|view| view.endpoint.as_ref() == Some(endpoint)),
+            None => views.next().filter(|_| self.views.len() == 1),
+        }
+    }
+
+    /// What this endpoint has shown here last, if that was not after this, and if it has shown
+    /// within one block time that it still stands there.
     pub(super) fn shown_since(
         &self,
         endpoint: Option<&EndpointId>,
         number: u64,
         since: Instant,
     ) -> Option<B256> {
-        let mut views = self.views.iter();
-        let view = match endpoint {
-            Some(endpoint) => views.find(|view| view.endpoint.as_ref() == Some(endpoint)),
-            None => views.next().filter(|_| self.views.len() == 1),
-        };
-        view?.trail.at(number).filter(|link| link.since <= since).map(|link| link.hash)
+        let trail = &self.view_of(endpoint)?.trail;
+        let link = trail.at(number).filter(|link| link.since <= since)?;
+        let is_fresh = Instant::now() - trail.proof(number)? < self.pace.block_time();
+        is_fresh.then_some(link.hash)
+    }
+
+    /// Whether as many others, or more, have shown another block here as have shown this one.
+    pub(super) fn is_disputed(&self, number: u64, hash: B256) -> bool {
+        let shown = self.views.iter().filter_map(|view| view.trail.hash_at(number));
+        let (same, other): (Vec<_>, Vec<_>) = shown.partition(|shown| *shown == hash);
+        !other.is_empty() && same.len() <= other.len()
+    }
+
+    /// Whether as many others, or more, are on another branch than this endpoint as are on its own,
+    /// as far as is known: by the newest block that both have shown.
+    pub(super) fn is_apart(&self, endpoint: Option<&EndpointId>) -> bool {
+        let Some(own) = self.view_of(endpoint) else { return true };
+        let others = self.views.iter().filter(|view| !Arc::ptr_eq(&view.standing, &own.standing));
+        let agrees = others.filter_map(|other| own.trail.agrees(&other.trail));
+        let (same, apart): (Vec<_>, Vec<_>) = agrees.partition(|agrees| *agrees);
+        !apart.is_empty() && same.len() < apart.len()
     }
 
     /// When an endpoint that has the served head last told its `latest`, if that was not above.

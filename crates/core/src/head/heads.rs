@@ -121,7 +121,9 @@ impl Heads {
     }
 
     /// The block that this endpoint has shown at this height, if it has stood there without
-    /// interruption at least since then. Where there is one endpoint only, it need not be named.
+    /// interruption at least since then, and if the endpoint has shown it, or a block to which
+    /// parent hashes lead from it, within one block time. Where there is one endpoint only, it need
+    /// not be named.
     pub fn shown_since(
         &self,
         endpoint: Option<&EndpointId>,
@@ -132,12 +134,23 @@ impl Heads {
     }
 
     /// Whether this endpoint is known to have had this block by then. It is not known of one that
-    /// is not enrolled, and may not be known of the newest blocks of the last half minute.
-    pub fn had(&self, endpoint: &EndpointId, number: u64, then: Instant) -> bool {
-        let board = self.board();
-        let mut views = board.views.iter();
-        let view = views.find(|view| view.endpoint.as_ref() == Some(endpoint));
-        view.is_some_and(|view| view.had(number, then))
+    /// is not enrolled, and may not be known of the newest blocks of the last half minute. Where
+    /// there is one endpoint only, it need not be named.
+    pub fn had(&self, endpoint: Option<&EndpointId>, number: u64, then: Instant) -> bool {
+        self.board().view_of(endpoint).is_some_and(|view| view.had(number, then))
+    }
+
+    /// Whether another block than this one has been shown at this height, by as many endpoints or
+    /// by more.
+    pub fn is_disputed(&self, number: u64, hash: B256) -> bool {
+        self.board().is_disputed(number, hash)
+    }
+
+    /// Whether as many of the other endpoints, or more, are on another branch than this one as are
+    /// on its own. They are compared by the newest block that both have shown. Where there is one
+    /// endpoint only, it need not be named.
+    pub fn is_apart(&self, endpoint: Option<&EndpointId>) -> bool {
+        self.board().is_apart(endpoint)
     }
 
     /// How often blocks were [orphaned](Reorg), or all was forgotten. An atomic load.

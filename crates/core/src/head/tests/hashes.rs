@@ -1,6 +1,7 @@
 use super::*;
 use crate::EndpointId;
 use std::ops::RangeInclusive;
+use tokio::time::Instant;
 
 fn show_blocks(lookout: &Lookout, numbers: RangeInclusive<u64>) {
     for number in numbers {
@@ -166,6 +167,54 @@ async fn what_an_endpoint_has_shown_without_interruption_is_known_to_be_its_own(
     advance(Duration::from_secs(1)).await;
     a.saw(&block(2, 100));
     assert_eq!(heads.shown_since(Some(&id), 100, later), None);
-    assert!(heads.had(&id, 100, later) && !heads.had(&id, 101, later));
-    assert!(!heads.had(&"x".into(), 1, later));
+    assert!(heads.had(Some(&id), 100, later) && !heads.had(Some(&id), 101, later));
+    assert!(!heads.had(Some(&"x".into()), 1, later));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_descendants_prove_denies_what_is_shown_beside_it() {
+    let (heads, [a, b]) = with_block_time(12 * SECOND);
+    show_blocks(&a, 97..=100);
+    advance(13 * SECOND).await;
+    show_blocks(&a, 101..=104);
+    assert!(heads.canonical_until(98, hash(1, 98)).is_some());
+    b.saw(&block(2, 98));
+    assert_eq!(heads.canonical_until(98, hash(2, 98)), None);
+    advance(12 * SECOND).await;
+    b.saw(&block(2, 98));
+    assert!(heads.canonical_until(98, hash(2, 98)).is_some(), "nobody shows the other any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_left_a_block_unseen_does_not_show_it_for_ever() {
+    let (heads, [a, _b]) = with_block_time(12 * SECOND);
+    let id = EndpointId::from("endpoint-0");
+    show_blocks(&a, 97..=100);
+    let begun = Instant::now();
+    advance(11 * SECOND).await;
+    assert_eq!(heads.shown_since(Some(&id), 98, begun), Some(hash(1, 98)));
+    show_blocks(&a, 101..=102);
+    advance(11 * SECOND).await;
+    assert_eq!(heads.shown_since(Some(&id), 98, begun), Some(hash(1, 98)), "by what stands on it");
+    advance(SECOND).await;
+    show(&a, 102);
+    assert_eq!(heads.shown_since(Some(&id), 98, begun), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_is_apart_if_as_many_others_are_on_another_branch() {
+    let (heads, [a, b]) = with_block_time(12 * SECOND);
+    let [one, two] = ["endpoint-0", "endpoint-1"].map(EndpointId::from);
+    show_blocks(&a, 97..=100);
+    assert!(!heads.is_apart(Some(&one)) && !heads.is_apart(Some(&two)), "nobody can tell");
+    assert!(heads.is_apart(None), "which one?");
+    b.saw(&block(2, 100));
+    assert!(heads.is_apart(Some(&one)) && heads.is_apart(Some(&two)));
+    assert!(heads.is_disputed(100, hash(1, 100)) && heads.is_disputed(100, hash(2, 100)));
+    let c = heads.enrol("c".into());
+    c.saw(&block(1, 100));
+    assert!(!heads.is_apart(Some(&one)) && heads.is_apart(Some(&two)));
+    assert!(!heads.is_disputed(100, hash(1, 100)) && heads.is_disputed(100, hash(2, 100)));
+    b.saw(&block(1, 101));
+    assert!(!heads.is_apart(Some(&two)), "what it shows now goes with the others");
 }
