@@ -269,11 +269,13 @@ fn looks_like_subscription(name: &str) -> bool {
     matches!(name.split_once('_'), Some((_, "subscribe" | "unsubscribe")))
 }
 
-/// What is sent, and what takes back what was sent: where transactions are private, it is too.
+/// What is sent, what is tried before it is sent, and what takes it back: where transactions are
+/// private, it is too.
 fn looks_like_send(name: &str) -> bool {
     name.split_once('_').is_some_and(|(namespace, verb)| {
         matches!(namespace, "eth" | "mev" | "flashbots" | "bundler" | "zks" | "klay" | "bor")
-            && ["send", "submit", "cancel"].iter().any(|s| verb.starts_with(s))
+            && (verb.ends_with("Bundle")
+                || ["send", "submit", "cancel"].iter().any(|s| verb.starts_with(s)))
             || verb.starts_with("send")
     })
 }

@@ -96,6 +96,14 @@ impl Member {
         self.note.supersede(note);
     }
 
+    /// "Already known" is success: said once of several, it is not said of which transaction.
+    fn accept_only_alone(&mut self, asked: &[usize]) {
+        if asked.len() > 1 && self.open_fault() == Some(Fault::AlreadyKnown) {
+            self.discard_answer();
+            self.fail(Fault::Malformed);
+        }
+    }
+
     pub(crate) fn fail(&mut self, fault: Fault) {
         self.outcome = Some(Outcome::Fault(fault));
     }
@@ -192,6 +200,7 @@ impl Members {
                     member.note.http_status = member.note.http_status.or(said.status);
                     member.note.retry_after = member.note.retry_after.or(said.retry_after);
                     member.fail(Fault::of_error_with(member.question.name(), &error, custom));
+                    member.accept_only_alone(indices);
                 }
                 self.error = Some(error);
             }
@@ -213,12 +222,7 @@ impl Members {
                 let id = self.list[*index].question.id().clone();
                 let payload = ResponsePayload::Failure(error.clone());
                 self.judge(*index, Response { id, payload }, custom);
-                let member = &mut self.list[*index];
-                // It would be success, and of which transaction is not said.
-                if indices.len() > 1 && member.open_fault() == Some(Fault::AlreadyKnown) {
-                    member.discard_answer();
-                    member.fail(Fault::Malformed);
-                }
+                self.list[*index].accept_only_alone(indices);
             }
         } else {
             self.miss(indices, Misfit::Foreign);

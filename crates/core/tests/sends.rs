@@ -6,7 +6,7 @@ use alloy_consensus::{TxEnvelope, TxLegacy, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_json_rpc::{Id, Response, ResponsePacket, SerializedRequest};
 use alloy_primitives::{Bytes, Signature};
-use alloy_transport::{TransportError, TransportErrorKind};
+use alloy_transport::{HttpError, TransportError, TransportErrorKind};
 use serde_json::json;
 
 fn transaction() -> TxEnvelope {
@@ -92,10 +92,16 @@ fn a_look_up_that_failed_is_an_attempt_that_failed() {
 #[test]
 fn an_error_without_an_id_accepts_no_transaction_of_several() {
     let nobodys = || Response { id: Id::None, ..error(0, -32000, "already known") };
-    for answer in [ResponsePacket::Single(nobodys()), answers([nobodys()])] {
+    let body = "already known".to_owned();
+    let refused = TransportErrorKind::HttpError(HttpError { status: 400, body });
+    for answer in [
+        Ok(ResponsePacket::Single(nobodys())),
+        Ok(answers([nobodys()])),
+        Err(TransportError::Transport(refused)),
+    ] {
         let packet = batch([request_to_send(1), request_to_send(2)]);
         let mut members = Members::new(Questions::new(&packet, true).unwrap());
-        members.absorb(&[0, 1], Ok(answer), &Notes::default(), None);
+        members.absorb(&[0, 1], answer, &Notes::default(), None);
         for index in [0, 1] {
             assert!(send::resolve(&mut members[index]).is_none());
             assert_eq!(members[index].open_fault(), Some(Fault::Malformed));

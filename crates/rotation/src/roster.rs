@@ -10,7 +10,7 @@ use crate::{
 use alclad_core::{Budget, Classify, EndpointId, Method, error::NoEndpoint};
 use alloy_json_rpc::{RequestPacket, SerializedRequest};
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// What all clones of a rotation share, whichever endpoints it has.
@@ -63,6 +63,10 @@ impl Roster {
 
     pub(crate) fn position(&self, id: &EndpointId) -> Option<usize> {
         self.seats.iter().position(|seat| seat.id == *id)
+    }
+
+    pub(crate) fn block_time(&self) -> Duration {
+        self.shared.freshness.heads.block_time()
     }
 
     pub(crate) fn wanted(&self, request: &SerializedRequest) -> Wanted {

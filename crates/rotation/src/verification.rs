@@ -1,5 +1,5 @@
 use crate::{
-    Endpoint, Rotation,
+    Endpoint, Role, Rotation,
     call::{Exchange, PATIENCE},
     freshness::BLOCK_NUMBER,
     polling::question,
@@ -168,8 +168,11 @@ impl Verification {
                 None => {}
             }
             seat.lookout.confirm();
-            row.head.map(|head| seat.lookout.saw(&Sighting::block_number(head)));
-            seat.tell_of_lag();
+            // Who only sends is never asked again where it is.
+            if let Some(head) = row.head.filter(|_| seat.role != Role::Write) {
+                seat.lookout.saw(&Sighting::block_number(head));
+                seat.tell_of_lag();
+            }
         }
     }
 

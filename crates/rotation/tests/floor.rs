@@ -5,16 +5,21 @@ mod stage;
 
 use alclad_core::{
     Fault,
-    error::{StaleHead, cause},
+    error::{ChainMismatch, StaleHead, TypedError, cause},
 };
-use alclad_rotation::{LeastLatency, Rotation};
-use alclad_testkit::{Disruption, SimChain, batch, request, single};
-use alloy_json_rpc::RequestPacket;
+use alclad_rotation::{Endpoint, LeastLatency, Rotation};
+use alclad_testkit::{Disruption, SimChain, answer, batch, request, single};
+use alloy_json_rpc::{RequestPacket, ResponsePacket};
+use alloy_transport::TransportFut;
 use nodes::{Nodes, in_order, value};
 use serde_json::json;
 use stage::{number, secs, three};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 use tokio::time::{advance, sleep};
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 
 const LATEST: &str = "eth_getBlockByNumber";
 
@@ -231,4 +236,47 @@ async fn a_head_beyond_all_heads_is_not_believed() {
     upstream.expect(&[(1, "eth_blockNumber")]).await.answer(nonsense);
     let answer = asked.await.expect("no panic").expect("b has a head");
     assert_eq!(value(&answer.responses()[0]), json!("0x14"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_given_in_place_of_an_older_one_is_not_gone_back_from() {
+    let nodes = three(in_order().with_block_time(secs(2)));
+    assert_eq!(nodes.head().await, 20);
+    nodes.chain.mine(1);
+    for label in ["b", "c"] {
+        let packet = single(request(1, "eth_getBlockByNumber", json!(["0x15", false])));
+        nodes.rotation.pinned(label).oneshot(packet).await.unwrap();
+    }
+    nodes.nodes[0].set_lag(2);
+    assert_eq!(nodes.head().await, 21);
+    nodes.nodes[0].set_lag(1);
+    advance(secs(2)).await;
+    assert_eq!(nodes.head().await, 21);
+}
+
+/// Says that it is at 25, and then that it is on another chain.
+fn stranger() -> impl Fn(RequestPacket) -> TransportFut<'static> + Clone + Send + Sync {
+    let calls = Arc::new(AtomicU64::new(0));
+    move |_| {
+        let is_first = calls.fetch_add(1, Relaxed) == 0;
+        Box::pin(async move {
+            match is_first {
+                true => Ok(ResponsePacket::Single(answer(1, "0x19"))),
+                false => Err(ChainMismatch::new(1, 2).into_transport_error()),
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_head_of_another_chain_is_no_floor_once_that_is_found_out() {
+    let nodes = three(in_order());
+    nodes.show_heads().await;
+    let stranger = nodes.rotation.add(Endpoint::new("d", service_fn(stranger())));
+    let packet = single(request(1, "eth_blockNumber", json!([])));
+    let told = nodes.rotation.pinned(stranger).oneshot(packet).await;
+    assert_eq!(number(&value(told.unwrap().as_single().unwrap())), 25);
+    // It is asked again, as the only one that is so far, and found out.
+    assert_eq!(nodes.head().await, 20);
+    assert_eq!(latest(&nodes).await, Some(20));
 }

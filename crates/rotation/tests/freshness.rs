@@ -237,3 +237,43 @@ async fn a_single_endpoint_is_never_demoted_and_never_doubted_twice() {
     assert_eq!(node.total_calls(), 80);
     assert!(!rotation.snapshot()[0].lagging);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_come_back_behind_the_others_is_not_tried_out_with_what_is_at_the_head() {
+    let nodes = three(in_order());
+    nodes.show_heads().await;
+    nodes.nodes[0].set(Disruption::Reset);
+    for _ in 0..5 {
+        nodes.balance_at("latest").await;
+    }
+    nodes.nodes[0].clear();
+    nodes.nodes[0].set_lag(10);
+    sleep(ms(1001)).await;
+    assert_eq!(nodes.head().await, 20);
+    assert!(nodes.seat(0).lagging, "its first answer has told");
+    let account = nodes.chain.accounts()[0];
+    let before = nodes.calls_of("eth_getTransactionCount")[0];
+    for _ in 0..5 {
+        nodes.ask("eth_getTransactionCount", json!([account, "latest"])).await;
+    }
+    assert_eq!(nodes.calls_of("eth_getTransactionCount")[0], before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_logs_are_not_asked_of_one_that_has_just_said_it_is_not_there() {
+    let nodes = three(by_turns());
+    nodes.show_heads().await;
+    nodes.chain.mine(1);
+    nodes.nodes[0].set_lag(1);
+    nodes.show_heads().await;
+    assert!(!nodes.seat(0).lagging, "to be one behind is normal");
+    for _ in 0..30 {
+        nodes.ask("eth_getLogs", json!([{ "fromBlock": "0x15", "toBlock": "0x15" }])).await;
+    }
+    assert_eq!(nodes.calls_of("eth_getLogs")[0], 0);
+    sleep(secs(12)).await;
+    for _ in 0..30 {
+        nodes.balance_at("0x14").await;
+    }
+    assert!(nodes.calls_of("eth_getBalance")[0] > 0);
+}

@@ -264,3 +264,41 @@ async fn an_own_limit_that_comes_up_from_below_harms_nobody_and_moves_on() {
         local
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_the_others_are_out_of_room_for_a_moment_one_that_lags_is_not_asked_for_the_head() {
+    let limited = Limited::new();
+    limited.nodes[0].set_lag(5);
+    for label in ["a", "b", "c"] {
+        let packet = single(request(1, "eth_blockNumber", ()));
+        limited.rotation.pinned(label).oneshot(packet).await.expect("an answer");
+    }
+    let account = alloy::primitives::Address::ZERO;
+    let balance = || single(request(1, "eth_getBalance", (account, "latest")));
+    let before = limited.calls()[0];
+    limited.wait([0, 1, 2]);
+    let error = limited.send(balance()).await.expect_err("who is there is not free");
+    assert_eq!(cause::<AllParked>(&error).expect("nobody was asked").retry_after, secs(1));
+    assert_eq!(limited.calls()[0], before);
+    limited.wait([0, 60, 60]);
+    limited.send(balance()).await.expect("too long to wait for");
+    assert_eq!(limited.calls()[0], before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_is_not_tried_out_without_room() {
+    let limited = Limited::new();
+    limited.nodes[0].set(Disruption::Reset);
+    for _ in 0..5 {
+        limited.ask().await.expect("an answer");
+    }
+    limited.nodes[0].clear();
+    tokio::time::sleep(secs(2)).await;
+    let before = limited.calls()[0];
+    limited.wait([1, 0, 0]);
+    limited.ask().await.expect("an answer");
+    assert_eq!(limited.calls()[0], before);
+    limited.wait([0, 0, 0]);
+    limited.ask().await.expect("an answer");
+    assert_eq!(limited.calls()[0], before + 1);
+}

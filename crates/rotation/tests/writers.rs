@@ -229,7 +229,13 @@ async fn what_a_vendor_calls_a_send_is_one_and_no_public_endpoint_sees_it() {
         "c" => endpoint.with_role(Role::Write),
         _ => endpoint,
     });
-    for method in ["eth_sendPrivateRawTransaction", "mev_sendBundle", "eth_cancelBundle"] {
+    for method in [
+        "eth_sendPrivateRawTransaction",
+        "mev_sendBundle",
+        "eth_cancelBundle",
+        "eth_callBundle",
+        "mev_simBundle",
+    ] {
         let _ = nodes.try_ask(method, json!([{}])).await;
         assert_eq!(nodes.calls_of(method), [0, 0, 1], "{method}");
     }
@@ -252,4 +258,25 @@ async fn a_writer_that_failed_is_tried_again_with_transactions_and_heals() {
         nodes.submit(&transfer(nonce).0).await.expect("it is accepted");
     }
     assert_eq!(nodes.state(1), EndpointState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_goes_to_all_writers_wherever_it_stands_in_a_batch() {
+    let nodes = three(in_order().with_sends(Sends::All));
+    let send = request(2, "eth_sendRawTransaction", json!([transfer(0).0]));
+    let packet = batch([request(1, "eth_blockNumber", json!([])), send]);
+    nodes.send(packet).await.expect("an answer");
+    sleep(ms(1)).await;
+    assert_eq!(nodes.sends(), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_errors_for_answers_sends_to_one_writer() {
+    let nodes = three(in_order().with_sends(Sends::All));
+    let refusal = "insufficient funds for gas * price + value";
+    nodes.nodes[0].set(Disruption::rpc_error(-32000, refusal));
+    let options = CallOptions::new().ignoring_errors();
+    let (raw, _) = transfer(0);
+    let answer = options.scope(nodes.submit(&raw)).await.expect("an answer");
+    assert_eq!((code(&answer), nodes.sends()), (-32000, [1, 0, 0]));
 }

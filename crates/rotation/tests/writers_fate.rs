@@ -3,9 +3,13 @@
 mod nodes;
 mod stage;
 
+use alclad_core::{
+    CallOptions,
+    error::{DeadlineExceeded, cause},
+};
 use alclad_rotation::Sends;
 use alclad_testkit::{Disruption, SimNode};
-use nodes::{Nodes, in_order, value};
+use nodes::{Nodes, code, in_order, value};
 use serde_json::json;
 use stage::{ms, secs, three, transfer};
 use tokio::time::{Instant, timeout};
@@ -123,4 +127,38 @@ async fn what_was_found_by_a_last_look_up_counts_as_sent_through_the_rotation() 
     nodes.nodes[1].set(Disruption::NullReceipts);
     let receipt = nodes.result("eth_getTransactionReceipt", json!([hash])).await;
     assert_eq!(receipt["transactionHash"], json!(hash));
+}
+
+/// Sends with a deadline of a second, after which what became of it must be open.
+async fn is_left_open(nodes: &Nodes) {
+    let options = CallOptions::new().with_timeout(secs(1));
+    let error = options.scope(nodes.submit(&transfer(0).0)).await.expect_err("it is not known");
+    assert!(cause::<DeadlineExceeded>(&error).is_some(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_one_rejection_does_not_speak_for_the_writers_that_were_not_heard() {
+    let nodes = three(in_order().with_sends(Sends::All));
+    let refusal = Disruption::rpc_error(-32000, "insufficient funds for gas * price + value");
+    nodes.nodes[0].set(refusal.on(SEND));
+    nodes.nodes[1].set(Disruption::BlackHole);
+    nodes.nodes[2].set(Disruption::BlackHole);
+    is_left_open(&nodes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_a_nonce_that_was_not_looked_up_is_not_believed() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].add(Disruption::rpc_error(-32000, "nonce too low").on(SEND));
+    nodes.nodes.iter().for_each(|node| node.add(Disruption::BlackHole.on(LOOK_UP)));
+    is_left_open(&nodes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_all_have_given_is_told_at_once_also_with_a_deadline() {
+    let nodes = Nodes::new();
+    nodes.nodes[0].set(Disruption::rpc_error(-32000, "nonce too high").on(SEND));
+    let options = CallOptions::new().with_timeout(secs(1));
+    let answer = options.scope(nodes.submit(&transfer(0).0)).await.expect("an answer");
+    assert_eq!(code(&answer), -32000);
 }

@@ -76,6 +76,7 @@ impl Call {
             Some(Suspicion::Stale { .. })
                 if !attempt.seat.lookout.is_lagging() && self.give_newest(index) =>
             {
+                self.note_giver(index, None);
                 self.convict(index);
             }
             Some(kind) => self.hold(index, kind, attempt.index),

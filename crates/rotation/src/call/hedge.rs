@@ -97,8 +97,9 @@ impl Call {
     fn class(&self, members: &[usize]) -> Option<usize> {
         let question = |index: &usize| self.members[*index].question();
         let may_hedge = |index: &usize| {
-            let once =
-                question(index).options().is_some_and(|o| o.no_retry || o.endpoint.is_some());
+            let once = question(index)
+                .options()
+                .is_some_and(|o| o.no_retry || o.ignore_errors || o.endpoint.is_some());
             question(index).method().hedged && !once
         };
         match members {

@@ -8,7 +8,7 @@ use crate::{
     seat::{Seat, circuit::Probe},
 };
 use alclad_core::{
-    Fault, Health,
+    Fault, Health, Question,
     send::{Lookup, SEND_RAW_TRANSACTION},
 };
 use std::{sync::Arc, time::Duration};
@@ -64,11 +64,9 @@ impl Attempt {
 impl Call {
     /// Sends a transaction to as many writers as the policy says, all at once.
     pub(crate) fn send_to_more_writers(&mut self, members: &[usize]) {
-        let question = self.members[members[0]].question();
-        if question.name() != SEND_RAW_TRANSACTION || question.options().is_some_and(|o| o.no_retry)
-        {
-            return;
-        }
+        let is_meant = |index: &usize| is_for_more_writers(self.members[*index].question());
+        let Some(first) = members.iter().position(is_meant) else { return };
+        let members = &members[first..];
         let most = match self.roster.shared.sends {
             Sends::One => 1,
             Sends::Some(count) => count.get(),
@@ -91,12 +89,10 @@ impl Call {
     fn sends_that_go_to(&self, members: &[usize], seat: usize) -> Indices {
         let may_go = |index: &usize| {
             let question = self.members[*index].question();
-            let once = question.options().is_some_and(|options| options.no_retry);
-            let request = question.request().filter(|_| !once);
-            question.name() == SEND_RAW_TRANSACTION
-                && request.is_some_and(|request| {
-                    self.routes[*index].goes_to(&Asked::of(request), &self.roster, seat)
-                })
+            let request = question.request().filter(|_| is_for_more_writers(question));
+            request.is_some_and(|request| {
+                self.routes[*index].goes_to(&Asked::of(request), &self.roster, seat)
+            })
         };
         let others = members[1..].iter().copied().filter(may_go);
         std::iter::once(members[0]).chain(others).collect()
@@ -110,6 +106,7 @@ impl Call {
                 self.members[index].outcome().is_some_and(|outcome| outcome.fault().is_some());
             if failed && !self.routes[index].arrived.is_empty() {
                 self.look_up(index).await;
+                self.routes[index].arrived.clear();
             }
         }
     }
@@ -127,6 +124,12 @@ impl Call {
             }
         }
     }
+}
+
+/// Whether it is a transaction that may be sent to more than one.
+fn is_for_more_writers(question: &Question) -> bool {
+    question.name() == SEND_RAW_TRANSACTION
+        && !question.options().is_some_and(|options| options.no_retry || options.ignore_errors)
 }
 
 /// So many endpoints are asked at most what became of a transaction.

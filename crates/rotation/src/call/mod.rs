@@ -13,7 +13,7 @@ pub(crate) use route::Route;
 
 use crate::roster::Roster;
 use alclad_core::{
-    CallOptions, Fault, Health, Kind, Members, Questions,
+    CallOptions, Fault, Health, Kind, Members, Outcome, Questions,
     error::{AllParked, DeadlineExceeded, TypedError},
     names,
 };
@@ -243,7 +243,11 @@ impl Call {
     }
 
     /// The deadline has passed: the members that have an answer keep it.
+    ///
+    /// But nobody is told that a transaction was rejected which may be under way.
     fn time_out(&mut self) {
+        let lost: Indices = (0..self.members.len()).filter(|i| self.is_under_way(*i)).collect();
+        lost.iter().for_each(|index| self.members[*index].discard_answer());
         for leg in std::mem::take(&mut self.legs) {
             if leg.exchange.waited() >= LONG_ENOUGH {
                 leg.exchange.fail(Fault::Timeout, Health::Failure);
@@ -254,12 +258,23 @@ impl Call {
         }
         for index in 0..self.members.len() {
             let member = &self.members[index];
-            if member.is_open() {
+            if member.is_open() || lost.contains(&index) {
                 let error = DeadlineExceeded::new(member.note().attempts, member.open_fault());
                 self.members.give_up(index, error.into_transport_error());
                 self.settle_doubt(index);
             }
         }
+    }
+
+    /// Whether a transaction that was not accepted may be accepted all the same: another writer has
+    /// not answered yet, or where it may have arrived is not known.
+    fn is_under_way(&self, index: usize) -> bool {
+        let member = &self.members[index];
+        let is_failed = matches!(member.outcome(), Some(Outcome::Fault(_)));
+        let is_in_flight = || self.legs.iter().any(|leg| leg.members.contains(&index));
+        member.question().method().is_send()
+            && is_failed
+            && (is_in_flight() || !self.routes[index].arrived.is_empty())
     }
 
     /// The next endpoint to ask: for the first open member, and for those that have been to the

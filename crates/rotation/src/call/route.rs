@@ -114,6 +114,14 @@ impl Route {
         }
         let first = self.asked.is_empty();
         match (survey.behind, survey.last_resort, survey.parked, survey.refuses) {
+            // It is known to be late, and who is not will have room before the next block.
+            (Some((seat, _)), _, Some(left), _)
+                if first
+                    && roster.seats[seat].lookout.is_lagging()
+                    && left <= roster.block_time() =>
+            {
+                Next::AllParked(left)
+            }
             (Some((seat, _)), ..) => ask(seat, Standing::Behind, None),
             (None, Some(seat), ..) => ask(seat, Standing::Trouble, None),
             (None, None, Some(left), _) if first => Next::AllParked(left),

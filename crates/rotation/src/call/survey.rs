@@ -111,7 +111,13 @@ impl<'a> Survey<'a> {
                     self.behind = Some((index, seat.lookout.lag()));
                 }
             }
-            Access::Probe(probe) if self.probe.is_none() && route.may_probe(asked.method, seat) => {
+            // What tries it out is asked in earnest: it has to be there, and to have room.
+            Access::Probe(probe)
+                if self.probe.is_none()
+                    && route.may_probe(asked.method, seat)
+                    && wanted.is_at(&seat.lookout)
+                    && seat.free_in(asked.packet).is_zero() =>
+            {
                 self.probe = Some((index, probe));
             }
             Access::Parked(left) => self.park(left),

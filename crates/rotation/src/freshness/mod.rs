@@ -115,13 +115,13 @@ impl Freshness {
     /// The chain was verified anew: what was seen before may have been of another one.
     pub(crate) fn forget(&self) {
         self.heads.forget();
-        self.floor.store(0, Relaxed);
-        *lock(&self.below) = None;
         self.distrust();
     }
 
     /// An endpoint was found to be on another chain: what it said may be what callers were given.
     pub(crate) fn distrust(&self) {
+        self.floor.fetch_min(self.heads.latest().unwrap_or_default(), Relaxed);
+        *lock(&self.below) = None;
         lock(&self.nulls).clear();
         lock(&self.newest).clear();
     }
@@ -143,11 +143,15 @@ impl Freshness {
         newest.insert(key, Newest { block, answer: answer.clone() });
     }
 
-    /// What a caller may be given in place of an older head: what another caller was given, if it
+    /// What a caller is given in place of an older head: what another caller was given, if it
     /// is still the newest and has not been replaced.
     pub(crate) fn newest(&self, request: &SerializedRequest) -> Option<Box<RawValue>> {
         let head = self.newest_head();
         if request.method() == BLOCK_NUMBER {
+            // The floor itself is no news: how long it has been below counts on.
+            if head > self.floor() {
+                self.raise_floor(head);
+            }
             return to_raw_value(&format!("0x{head:x}")).ok().filter(|_| head > 0);
         }
         let newest = lock(&self.newest);

@@ -19,6 +19,9 @@ pub(crate) enum Wanted {
         served: u64,
         /// The newest block that any endpoint has shown.
         newest: u64,
+        /// Of a range nothing tells that its end was not there: who has just shown less is not
+        /// asked for it, for this time.
+        rest: Duration,
     },
 }
 
@@ -33,13 +36,14 @@ impl Wanted {
         let Some(newest) = lookouts().filter_map(Lookout::head).max() else {
             return Self::Anything;
         };
-        let block = |number| {
+        let block = |number, rest| {
             let served = roster.shared.freshness.heads.latest().unwrap_or(newest);
-            Self::Block { number, served, newest }
+            Self::Block { number, served, newest, rest }
         };
         let named = BlockRef::of_request(request);
         match named {
-            BlockRef::Number(number) | BlockRef::Range(_, Edge::Number(number)) => block(number),
+            BlockRef::Number(number) => block(number, Duration::ZERO),
+            BlockRef::Range(_, Edge::Number(number)) => block(number, roster.block_time()),
             BlockRef::Tag(Tag::Earliest) => Self::Anything,
             _ if asks_for_newest(request.method(), named) => {
                 let freshness = &roster.shared.freshness;
@@ -56,16 +60,16 @@ impl Wanted {
     /// Whether this endpoint is there. One that has not shown the block is believed to have it if
     /// most do, or if nobody has shown it.
     pub(crate) fn is_at(&self, lookout: &Lookout) -> bool {
+        let is_old = |block_time| lookout.age().is_none_or(|age| age >= block_time);
         match self {
             Self::Anything => true,
             Self::Head => !lookout.is_lagging(),
             Self::Floor { head, block_time } => {
-                let is_old = || lookout.age().is_none_or(|age| age >= *block_time);
-                !lookout.is_lagging() && (lookout.has(*head) || is_old())
+                !lookout.is_lagging() && (lookout.has(*head) || is_old(*block_time))
             }
-            Self::Block { number, served, newest } => {
-                lookout.has(*number)
-                    || !lookout.is_lagging() && (number <= served || number > newest)
+            Self::Block { number, served, newest, rest } => {
+                let may_have = number > newest || number <= served && is_old(*rest);
+                lookout.has(*number) || !lookout.is_lagging() && may_have
             }
         }
     }
