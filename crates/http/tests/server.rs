@@ -1,6 +1,9 @@
 //! What a client of another make may send, and what it gets.
 
-use alclad_core::error::{NoEndpoint, TypedError};
+use alclad_core::{
+    Fault,
+    error::{EndpointFailure, NoEndpoint, TypedError},
+};
 use alclad_http::RpcServer;
 use alloy_json_rpc::{
     ErrorPayload, Id, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
@@ -11,7 +14,7 @@ use futures::stream::pending;
 use http::header::CONTENT_TYPE;
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use serde_json::value::to_raw_value;
+use serde_json::{json, value::to_raw_value};
 use std::{
     convert::Infallible,
     future::ready,
@@ -100,7 +103,8 @@ async fn a_notification_is_asked_and_not_answered() {
     let body = r#"{"jsonrpc":"2.0","method":"eth_chainId"}"#;
     let (answer, asked) = ask(body).await;
     assert_eq!((answer, asked.len()), (None, 1));
-    let (answer, asked) = ask(&format!("[{body},{body}]")).await;
+    let other = body.replace("chainId", "gasPrice");
+    let (answer, asked) = ask(&format!("[{body},{other}]")).await;
     assert_eq!((answer, asked.len()), (None, 2));
     let bad = r#"{"jsonrpc":"2.0","method":"eth_subscribe","params":["newHeads"]}"#;
     assert_eq!(ask(bad).await, (None, vec![]));
@@ -245,4 +249,53 @@ async fn a_response_has_the_status_of_its_body() {
     let (status, text) = read(server.respond(nobody, never).await).await;
     assert!(status == 408 && text.contains("did not arrive"), "{status} {text}");
     assert_eq!(begun.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn equal_reads_of_a_batch_are_asked_once_and_other_calls_as_often_as_they_stand_there() {
+    let call = |id: u64, method: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":["0x1"]}}"#)
+    };
+    let methods = ["eth_getCode", "eth_newFilter", "eth_getCode", "eth_newFilter", "eth_getCode"];
+    let calls: Vec<_> = methods.iter().zip(1..).map(|(method, id)| call(id, method)).collect();
+    let (answer, asked) = ask(&format!("[{}]", calls.join(","))).await;
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    let answer: Vec<serde_json::Value> = serde_json::from_str(&answer.unwrap()).unwrap();
+    for ((answer, method), id) in answer.iter().zip(methods).zip(1..) {
+        assert_eq!((&answer["id"], &answer["result"]), (&json!(id), &json!(method)));
+    }
+}
+
+#[tokio::test]
+async fn the_answers_to_a_batch_are_bounded() {
+    let call = |id| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"eth_getCode"}}"#);
+    let body = format!("[{}]", (0..1000).map(call).collect::<Vec<_>>().join(","));
+    let server = RpcServer::new().with_max_answer(1000);
+    let (answer, asked) = ask_by(server, body.as_bytes()).await;
+    let answer: Vec<serde_json::Value> = serde_json::from_str(&answer.unwrap()).unwrap();
+    let given = answer.iter().take_while(|answer| answer["result"] == "eth_getCode").count();
+    assert!((10..30).contains(&given) && asked.len() == 1, "{given} {asked:?}");
+    assert!(answer[given..].iter().all(|answer| answer["error"]["code"] == -32003));
+    assert_eq!(answer.len(), 1000);
+}
+
+#[tokio::test]
+async fn what_the_client_did_is_not_put_down_to_the_providers() {
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"eth_getLogs"}"#;
+    for (fault, code) in [
+        (Fault::RangeTooLarge, -32005),
+        (Fault::InvalidRequest, -32602),
+        (Fault::TxRejected, -32000),
+    ] {
+        let failed = move |_: RequestPacket| {
+            let error = EndpointFailure::new("a".into(), fault, "ask for less".into());
+            let error = error.into_transport_error();
+            ready(Err::<ResponsePacket, _>(error))
+        };
+        let answer = RpcServer::new().answer(service_fn(failed), body).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        let text = answer["error"]["message"].as_str().unwrap();
+        assert!(!text.contains("unavailable") && answer["error"]["data"].is_null(), "{answer}");
+    }
 }

@@ -13,7 +13,7 @@ pub use layer::MetricsLayer;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "prometheus")]
-pub use prometheus::prometheus_builder;
+pub use prometheus::{install_prometheus, prometheus_builder};
 
 mod rename;
 pub use rename::Rename;

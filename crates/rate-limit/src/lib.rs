@@ -3,7 +3,7 @@
 mod bucket;
 
 mod cost;
-pub use cost::{CostModel, CostTable};
+pub use cost::{CostModel, CostTable, UnknownVendor};
 
 mod gate;
 

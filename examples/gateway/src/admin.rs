@@ -1,22 +1,17 @@
 //! The admin port: endpoints and cache, for who knows the password.
 
-use crate::{
-    Gateway,
-    config::{Upstream, one, without_values},
-    public::{ago, circuit, latency, provider, time},
-};
+use crate::Gateway;
+use crate::config::{Text, Upstream, without_values};
+use crate::public::{ago, circuit, latency, provider, time};
 use alclad::rotation::EndpointState::{Open, Parked};
 use alclad::{Role, rotation::EndpointSnapshot};
 use alloy_primitives::{B256, keccak256};
-use axum::{
-    Json, Router,
-    body::Bytes,
-    extract::{Path, Request, State},
-    http::{StatusCode, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::{delete, get, post},
-};
+use axum::extract::{Path, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router, body::Bytes};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -27,25 +22,31 @@ type Shared = State<Arc<Gateway>>;
 type Answer = Result<Response, Response>;
 
 pub(crate) fn router(gateway: Arc<Gateway>, password: &str) -> Router {
-    let credentials = BASE64_STANDARD.encode(format!("admin:{password}"));
     // Hashes are of one length, so that nothing is told by how long they take to compare.
-    let expected = keccak256(format!("Basic {credentials}"));
+    let expected = keccak256(BASE64_STANDARD.encode(format!("admin:{password}")));
     Router::new()
         .route("/admin/providers", get(list).post(add))
         .route("/admin/providers/{id}", get(show).patch(update).delete(remove))
         .route("/admin/providers/{id}/{act}", post(act))
         .route("/admin/cache/stats", get(cache))
         .route("/admin/cache", delete(clear))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "Not found"))
+        .fallback(async || not_found("Not found"))
         .layer(from_fn_with_state(expected, authenticate))
         .with_state(gateway)
 }
 
 async fn authenticate(State(expected): State<B256>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION);
-    let given = keccak256(given.map_or(&[][..], |given| given.as_bytes()));
-    if given.ct_eq(expected.as_slice()).into() {
-        return next.run(request).await;
+    let given = given.map_or(&[][..], |given| given.as_bytes());
+    let (scheme, credentials) = given.split_at(given.len().min(6));
+    let is_known = keccak256(credentials.trim_ascii()).ct_eq(expected.as_slice());
+    if scheme.eq_ignore_ascii_case(b"Basic ") && is_known.into() {
+        // A browser remembers the password, and would send it along for any page that asks.
+        let is_of_page = request.headers().contains_key(header::ORIGIN);
+        return match is_of_page && request.method() != Method::GET {
+            true => refusal(StatusCode::FORBIDDEN, "Not from a browser"),
+            false => next.run(request).await,
+        };
     }
     let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"gateway\"")];
     (challenge, refusal(StatusCode::UNAUTHORIZED, "Authentication required")).into_response()
@@ -53,6 +54,10 @@ async fn authenticate(State(expected): State<B256>, request: Request, next: Next
 
 fn refusal(status: StatusCode, problem: impl ToString) -> Response {
     (status, Json(json!({ "error": problem.to_string() }))).into_response()
+}
+
+fn not_found(problem: &str) -> Response {
+    refusal(StatusCode::NOT_FOUND, problem)
 }
 
 fn bad_request(problem: impl ToString) -> Response {
@@ -133,6 +138,7 @@ async fn show(State(gateway): Shared, Path(id): Path<String>) -> Answer {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Addition {
     id: String,
     url: String,
@@ -144,19 +150,23 @@ async fn add(State(gateway): Shared, body: Bytes) -> Answer {
     let addition: Addition = read(&body)?;
     let tier = addition.priority.map_or(0, |priority| priority.get() - 1);
     let upstream = Upstream {
-        url: addition.url.parse().map_err(bad_request)?,
-        id: addition.id,
+        url: Text(addition.url.parse().map_err(bad_request)?),
+        id: Text(addition.id),
         tier: tier.try_into().map_err(|_| bad_request("priority is more than 256"))?,
-        weight: addition.weight.unwrap_or(one()),
+        weight: addition.weight,
         role: Role::default(),
         limit: None,
     };
-    if !gateway.stack.load().add(&upstream) {
+    let id = &upstream.id.0;
+    if id.is_empty() {
+        return Err(bad_request("id is empty"));
+    }
+    if gateway.find(id).is_ok() || !gateway.stack.load().add(&upstream) {
         return Err(bad_request("Provider with this ID already exists"));
     }
-    let added = gateway.find(&upstream.id)?;
+    let added = gateway.find(id)?;
     let provider = json!({
-        "id": upstream.id, "url": added.origin.as_deref(), "healthy": false,
+        "id": id, "url": added.origin.as_deref(), "healthy": false,
         "weight": added.weight, "requestCount": 0, "errorCount": 0,
     });
     let told = done("Provider added successfully", "provider", provider)?;
@@ -185,7 +195,8 @@ async fn update(State(gateway): Shared, Path(id): Path<String>, body: Bytes) -> 
 }
 
 async fn remove(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    gateway.stack.load().rotation.remove(&gateway.find(&id)?.id);
+    let endpoint = gateway.find(&id).map_err(|_| not_found("Provider not found"))?;
+    gateway.stack.load().rotation.remove(&endpoint.id);
     done("Provider removed successfully", "providerId", json!(id))
 }
 
@@ -193,7 +204,7 @@ async fn act(State(gateway): Shared, Path((id, act)): Path<(String, String)>) ->
     let (endpoint, message) = match &*act {
         "enable" => (gateway.switch(&id, true)?, "Provider enabled successfully"),
         "disable" => (gateway.switch(&id, false)?, "Provider disabled successfully"),
-        _ => return Err(refusal(StatusCode::NOT_FOUND, "Not found")),
+        _ => return Err(not_found("Not found")),
     };
     let (healthy, state) = (endpoint.is_healthy(), circuit(&endpoint));
     let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });

@@ -3,30 +3,23 @@
 
 use alclad::{HttpTransport, RateLimitLayer, Role, http::RpcServer, rate_limit::CostTable};
 use anyhow::{Context, Result, anyhow, ensure};
+use axum::http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use std::{
-    collections::{BTreeMap, HashSet},
-    env, fmt, fs,
-    net::SocketAddr,
-    num::NonZeroU32,
-    path::Path,
-    str::FromStr,
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+use std::{env, fmt, fs, net::SocketAddr, num::NonZeroU32, path::Path, str::FromStr};
 use toml::Spanned;
 
 /// What a gateway is told.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    #[serde(deserialize_with = "expanded")]
-    pub(crate) listen: SocketAddr,
-    #[serde(deserialize_with = "expanded")]
-    pub(crate) admin_listen: SocketAddr,
-    #[serde(deserialize_with = "expanded")]
-    pub(crate) cors_origin: String,
+    pub(crate) listen: Text<SocketAddr>,
+    pub(crate) admin_listen: Text<SocketAddr>,
+    pub(crate) cors_origin: Text<HeaderValue>,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_batch: usize,
+    pub(crate) max_connections: usize,
     pub(crate) read_timeout_ms: u64,
     pub(crate) drain_ms: u64,
     pub(crate) chain_id: Option<u64>,
@@ -43,11 +36,12 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: ([127, 0, 0, 1], 8080).into(),
-            admin_listen: ([127, 0, 0, 1], 8081).into(),
-            cors_origin: env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into()),
+            listen: Text(([127, 0, 0, 1], 8080).into()),
+            admin_listen: Text(([127, 0, 0, 1], 8081).into()),
+            cors_origin: Text(cors_origin()),
             max_body_bytes: 5 << 20,
             max_batch: 1000,
+            max_connections: 512,
             read_timeout_ms: 30_000,
             drain_ms: 10_000,
             chain_id: None,
@@ -62,6 +56,12 @@ impl Default for Config {
     }
 }
 
+/// That of the environment, or any; none, if that is no origin.
+fn cors_origin() -> HeaderValue {
+    let origin = env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into());
+    origin.parse().unwrap_or(HeaderValue::from_static("null"))
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Strategy {
@@ -73,48 +73,29 @@ pub(crate) enum Strategy {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    #[serde(deserialize_with = "expanded")]
-    pub(crate) id: String,
-    #[serde(deserialize_with = "expanded")]
-    pub(crate) url: HttpTransport,
+    pub(crate) id: Text<String>,
+    pub(crate) url: Text<HttpTransport>,
     #[serde(default)]
     pub(crate) tier: u8,
-    #[serde(default = "one")]
-    pub(crate) weight: NonZeroU32,
+    pub(crate) weight: Option<NonZeroU32>,
     #[serde(default)]
     pub(crate) role: Role,
-    #[serde(default)]
     pub(crate) limit: Option<Limit>,
 }
 
-pub(crate) const fn one() -> NonZeroU32 {
-    NonZeroU32::MIN
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limit {
     per_second: NonZeroU32,
     burst: Option<NonZeroU32>,
-    costs: Option<Costs>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Costs {
-    Alchemy,
-    Drpc,
-    Infura,
+    costs: Option<Text<CostTable>>,
 }
 
 impl Limit {
-    pub(crate) fn layer(self) -> RateLimitLayer {
-        let units = |table| RateLimitLayer::compute_units(self.per_second, table);
-        let layer = match self.costs {
+    pub(crate) fn layer(&self) -> RateLimitLayer {
+        let layer = match &self.costs {
+            Some(Text(table)) => RateLimitLayer::compute_units(self.per_second, table.clone()),
             None => RateLimitLayer::per_second(self.per_second),
-            Some(Costs::Alchemy) => units(CostTable::alchemy()),
-            Some(Costs::Drpc) => units(CostTable::drpc()),
-            Some(Costs::Infura) => units(CostTable::infura()),
         };
         self.burst.into_iter().fold(layer, RateLimitLayer::with_burst)
     }
@@ -137,10 +118,17 @@ impl Config {
         ensure!(!config.endpoints.is_empty(), "there is no [[endpoint]]");
         let mut ids = HashSet::new();
         for endpoint in &config.endpoints {
-            let (id, line) = (&endpoint.get_ref().id, line(endpoint.span().start));
+            let (Text(id), line) = (&endpoint.get_ref().id, line(endpoint.span().start));
+            ensure!(!id.is_empty(), "line {line}: the id is empty");
             ensure!(ids.insert(id), "line {line}: an endpoint above has the id `{id}`");
         }
         Ok(config)
+    }
+
+    /// How long the slowest method may take.
+    pub(crate) fn longest(&self) -> Duration {
+        let longest = self.method_timeouts_ms.values().chain([&self.timeout_ms]).max();
+        longest.copied().map_or(Duration::ZERO, Duration::from_millis)
     }
 
     /// Reads and answers calls.
@@ -157,13 +145,14 @@ impl Config {
 }
 
 /// A text in which `${NAME}` stands for a variable of the environment.
-fn expanded<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr<Err: fmt::Display>,
-{
-    let text = expand(&String::deserialize(deserializer)?).map_err(Error::custom)?;
-    text.parse().map_err(Error::custom)
+#[derive(Clone, Debug)]
+pub(crate) struct Text<T>(pub(crate) T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = expand(&String::deserialize(deserializer)?).map_err(Error::custom)?;
+        text.parse().map(Self).map_err(Error::custom)
+    }
 }
 
 fn expand(text: &str) -> Result<String> {

@@ -9,9 +9,8 @@ mod stack;
 
 pub use config::Config;
 
-use alclad::metrics::{Rename, describe, prometheus_builder};
 use alclad::{BlockCache, core::names::RPC_LB};
-use alloy_json_rpc::{Id, Request, RequestPacket};
+use alclad::{metrics::install_prometheus, rotation::EndpointSnapshot};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -21,19 +20,11 @@ use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperServic
 use metrics_exporter_prometheus::PrometheusHandle;
 use page::Status;
 use stack::Stack;
-use std::{
-    net::SocketAddr,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-use tokio::{
-    net::TcpListener,
-    select,
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
-};
-use tower::ServiceExt;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio::{net::TcpListener, select, task::JoinSet};
+use tokio_io_timeout::TimeoutStream;
 
 /// A running gateway.
 #[derive(Debug)]
@@ -59,20 +50,20 @@ pub struct Doors {
 impl Gateway {
     /// Listens on both ports. All gateways of a process write into the same metrics.
     pub async fn start(config: Config, password: &str) -> Result<(Arc<Self>, Doors)> {
-        let is_safe = config.admin_listen.ip().is_loopback() || password != "changeme";
+        let is_safe = config.admin_listen.0.ip().is_loopback() || password != "changeme";
         ensure!(is_safe && !password.is_empty(), "set ADMIN_PASSWORD to a password of your own");
-        let origin = config.cors_origin.parse().context("cors_origin")?;
+        let origin = config.cors_origin.0.clone();
         let store = BlockCache::new(config.cache_bytes);
         let gateway = Arc::new(Self {
             stack: ArcSwap::from_pointee(Stack::new(config.clone(), &store)),
             store,
-            metrics: recorder(),
+            metrics: install_prometheus(&RPC_LB),
             status: Status::default(),
             started: Instant::now(),
             stop: watch::Sender::new(false),
         });
         let bind = async |to: SocketAddr| TcpListener::bind(to).await.with_context(|| to);
-        let (public, admin) = (bind(config.listen).await?, bind(config.admin_listen).await?);
+        let (public, admin) = (bind(config.listen.0).await?, bind(config.admin_listen.0).await?);
         let mut doors = Doors {
             public: public.local_addr()?,
             admin: admin.local_addr()?,
@@ -83,23 +74,23 @@ impl Gateway {
         doors.answering.spawn(serve(public, Arc::clone(&gateway), clients));
         doors.answering.spawn(serve(admin, Arc::clone(&gateway), admins));
         tokio::spawn(page::watch(Arc::clone(&gateway)));
-        gateway.look();
+        let stack = gateway.stack.load_full();
+        tokio::spawn(async move { stack.look().await });
         Ok((gateway, doors))
     }
 
     /// Calls from now on go by this configuration, and those in flight end by the old one. What is
     /// cached stays. Where it listens and how much it caches is changed by a restart only.
-    pub fn reload(&self, config: Config) {
-        self.stack.store(Arc::new(Stack::new(config, &self.store)));
-        self.look();
+    pub async fn reload(&self, config: Config) {
+        let new = Stack::new(config, &self.store);
+        new.look().await;
+        let old = self.stack.swap(Arc::new(new));
+        for EndpointSnapshot { id, .. } in old.rotation.snapshot() {
+            if self.stack.load().config.endpoints().all(|new| new.id.0 != id.as_str()) {
+                old.rotation.remove(&id);
+            }
+        }
         tracing::info!("reloaded");
-    }
-
-    /// Asks the endpoints where they are, so that the first call need not.
-    fn look(&self) {
-        let question = Request::new("eth_blockNumber", Id::Number(0), ()).serialize();
-        let packet = RequestPacket::Single(question.expect("no params are JSON"));
-        tokio::spawn(self.stack.load().client.clone().oneshot(packet));
     }
 
     /// Takes no more connections, and ends what has begun: see [`Doors::closed`].
@@ -126,14 +117,17 @@ impl Doors {
 
 /// Answers until the gateway stops, and then ends what has begun.
 async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
-    let Config { read_timeout_ms: read, drain_ms: drain, .. } = gateway.stack.load().config;
+    let Config { read_timeout_ms, drain_ms, max_connections, .. } = gateway.stack.load().config;
+    let (patience, room) = (millis(read_timeout_ms), Arc::new(Semaphore::new(max_connections)));
     let answer = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(read));
+    http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(64 << 10);
     let connections = GracefulShutdown::new();
     loop {
-        let accepted = select! {
-            accepted = listener.accept() => accepted,
+        // When all places are taken, who comes waits until one is free.
+        let accept = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
+        let (place, accepted) = select! {
+            accepted = accept => accepted,
             () = gateway.stopped() => break,
         };
         let Ok((stream, _)) = accepted else {
@@ -143,20 +137,19 @@ async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
         };
         // Answers are written whole.
         let _ = stream.set_nodelay(true);
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(patience));
         let connection = http.serve_connection(TokioIo::new(stream), answer.clone());
-        tokio::spawn(connections.watch(connection));
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(place);
+        });
     }
     drop(listener);
-    let _ = timeout(Duration::from_millis(drain), connections.shutdown()).await;
+    let _ = timeout(millis(drain_ms), connections.shutdown()).await;
 }
 
-fn recorder() -> PrometheusHandle {
-    static INSTALLED: LazyLock<PrometheusHandle> = LazyLock::new(|| {
-        let recorder = prometheus_builder(&RPC_LB).build_recorder();
-        let handle = recorder.handle();
-        let _ = metrics::set_global_recorder(Rename::new(recorder, &RPC_LB));
-        describe();
-        handle
-    });
-    INSTALLED.clone()
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }

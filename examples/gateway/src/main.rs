@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     loop {
         select! {
             _ = reload.recv() => match read() {
-                Ok(config) => gateway.reload(config),
+                Ok(config) => gateway.reload(config).await,
                 Err(error) => tracing::error!("not reloaded: {error:#}"),
             },
             _ = stop.recv() => break,

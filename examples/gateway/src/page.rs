@@ -1,31 +1,23 @@
 //! The status page, and what it shows: a sample every second, and those of the last minutes.
 
 use crate::Gateway;
-use alclad::{
-    block_cache::Statistics,
-    metrics::report::Totals,
-    rotation::{Change, EndpointSnapshot},
-};
-use axum::{
-    extract::State,
-    response::{Html, Sse, sse::Event},
-};
+use alclad::block_cache::Statistics;
+use alclad::metrics::report::Totals;
+use alclad::rotation::{Change, EndpointSnapshot};
+use axum::response::{Html, Sse, sse::Event};
+use axum::{extract::State, http::StatusCode};
 use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    future::ready,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use std::time::{Duration, UNIX_EPOCH};
+use std::{collections::VecDeque, convert::Infallible, future::ready, sync::Arc};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// So many samples are remembered.
 const REMEMBERED: usize = 300;
+
+/// So many pages are served at once.
+const STREAMS: usize = 64;
 
 /// One sample of `GET /events`. Counts are since the start, or the last reload: rates are the
 /// difference of two samples.
@@ -56,12 +48,15 @@ pub(crate) async fn page() -> Html<&'static str> {
 /// The last minutes at once, then a sample every second.
 pub(crate) async fn events(
     State(gateway): State<Arc<Gateway>>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {
+    if gateway.status.0.receiver_count() >= STREAMS {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let samples = gateway.status.follow();
     let samples = samples.map(|sample| Event::default().event("sample").data(&*sample));
     let history = Event::default().event("history").data(gateway.status.history());
     let all = stream::once(ready(history)).chain(samples).map(Ok);
-    Sse::new(all.take_until(gateway.stopped()))
+    Ok(Sse::new(all.take_until(gateway.stopped())))
 }
 
 impl Status {

@@ -1,23 +1,15 @@
 //! The public port.
 
-use crate::{
-    Gateway,
-    page::{events, page},
-};
+use crate::Gateway;
+use crate::page::{events, page};
 use alclad::rotation::EndpointSnapshot;
 use alclad::rotation::EndpointState::{Closed, HalfOpen};
-use axum::{
-    Json, Router,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
-    response::IntoResponse,
-    routing::get,
-};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::{Json, Router, response::IntoResponse, routing::get};
 use serde_json::{Value, json};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tower_http::cors::CorsLayer;
 
 type Shared = State<Arc<Gateway>>;

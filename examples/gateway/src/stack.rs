@@ -1,19 +1,23 @@
 //! The layers, as the configuration puts them together.
 
 use crate::config::{Config, Limit, Strategy, Upstream};
+use alclad::core::{ChainBaseline, UniqueIds};
+use alclad::retry::{Backoff, Retry};
 use alclad::{
     BlockCache, BlockCacheLayer, ChainGuardLayer, Endpoint, HttpTransport, LeastLatency,
     MetricsLayer, Ordered, Report, RetryLayer, Rotation, RotationBuilder, TimeoutLayer,
     TxGuardLayer, WeightedRoundRobin,
-    block_cache::BlockCacheService,
-    chain_guard::TxGuard,
-    core::{ChainBaseline, UniqueIds},
-    metrics::Metrics,
-    retry::{Backoff, Retry},
 };
+use alclad::{block_cache::BlockCacheService, chain_guard::TxGuard, metrics::Metrics};
+use alloy_json_rpc::{Id, Request, RequestPacket};
 use alloy_transport::Transport;
-use std::time::Duration;
-use tower::{Layer, ServiceBuilder, util::option_layer};
+use std::{num::NonZeroU32, time::Duration};
+use tokio::time::timeout;
+use tower::util::option_layer;
+use tower::{Layer, ServiceBuilder, ServiceExt};
+
+/// A reload waits at most so long for the new endpoints.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The client ring, over the rotation.
 pub(crate) type Client = Metrics<TxGuard<BlockCacheService<Retry<Rotation>>>>;
@@ -54,8 +58,15 @@ impl Stack {
     /// Adds an endpoint while calls run, unless its id is taken.
     pub(crate) fn add(&self, upstream: &Upstream) -> bool {
         let added = self.rotation.add(ring(&self.config, &self.baseline, &self.report, upstream));
-        let was_free = added.as_str() == upstream.id;
+        let was_free = added.as_str() == upstream.id.0;
         was_free || !self.rotation.remove(&added)
+    }
+
+    /// Asks the endpoints where they are, so that the first call need not.
+    pub(crate) async fn look(&self) {
+        let question = Request::new("eth_blockNumber", Id::Number(0), ()).serialize();
+        let packet = RequestPacket::Single(question.expect("no params are JSON"));
+        let _ = timeout(PATIENCE, self.client.clone().oneshot(packet)).await;
     }
 }
 
@@ -72,13 +83,13 @@ fn ring(
         .fold(TimeoutLayer::new(millis(config.timeout_ms)), |all, (name, time)| {
             all.with_method(name, millis(*time))
         });
-    let id = upstream.id.as_str();
-    Endpoint::http(id, upstream.url.clone())
+    let id = upstream.id.0.as_str();
+    Endpoint::http(id, upstream.url.0.clone().with_timeout(config.longest()))
         .with_tier(upstream.tier)
-        .with_weight(upstream.weight)
+        .with_weight(upstream.weight.unwrap_or(NonZeroU32::MIN))
         .with_role(upstream.role)
         .layer(ChainGuardLayer::learn(baseline.clone()))
-        .layer(option_layer(upstream.limit.map(Limit::layer)))
+        .layer(option_layer(upstream.limit.as_ref().map(Limit::layer)))
         .layer(MetricsLayer::for_endpoint(id).with_report(report))
         .layer(timeout)
 }

@@ -2,15 +2,19 @@
 
 mod support;
 
+use alclad_gateway::Config;
 use alclad_testkit::{Disruption, SimNode};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::{
     Method, StatusCode,
     header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use support::{KEY, PASSWORD, Stage, answer, fields, json_of, soon};
+use tokio::{net::TcpStream, time::sleep};
 
+const SCOPE: &str = r#"{"scope":"all"}"#;
 const PROVIDER: [&str; 9] = [
     "avgLatencyMs",
     "circuitBreakerState",
@@ -194,6 +198,12 @@ async fn nothing_is_administered_without_the_password() {
             assert_eq!(body, json!({ "error": "Authentication required" }));
         }
     }
+    let url = format!("http://{}/admin/cache", stage.doors.admin);
+    let encoded = format!("basic  {}", BASE64_STANDARD.encode(format!("admin:{PASSWORD}")));
+    let clear = || stage.http.delete(&url).header("authorization", &encoded).body(SCOPE);
+    assert_eq!(answer(clear()).await.0, StatusCode::OK, "the scheme is written in any case");
+    let of_page = clear().header("origin", "https://evil.example");
+    assert_eq!(answer(of_page).await.0, StatusCode::FORBIDDEN);
     let refused = stage.http.get(stage.public("/admin/providers"));
     assert_eq!(answer(refused).await.0, StatusCode::NOT_FOUND, "not on the public port");
 }
@@ -268,12 +278,66 @@ async fn a_provider_is_added_once_and_serves() {
         json!({ "id": "five", "url": url, "weight": 0 }),
         json!({ "id": "five", "url": url, "weight": KEY }),
         json!({ "id": "five", "url": url, "priority": 999 }),
+        json!({ "id": "five", "url": url, "wieght": 3 }),
+        json!({ "id": "", "url": url }),
     ] {
         let (status, body) = stage.manage(Method::POST, "/providers", bad.clone()).await;
         assert_eq!((status, fields(&body)), (StatusCode::BAD_REQUEST, vec!["error"]), "{bad}");
         assert!(!body.to_string().contains(KEY), "{body}");
     }
     assert_eq!(stage.get("/providers").await.1["totalProviders"], 1);
+    let metrics = stage.http.get(stage.public("/metrics")).send().await.unwrap();
+    assert!(!metrics.text().await.unwrap().contains("four#2"), "it never was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_read_up_to_its_bound_and_who_sends_more_hears_of_it() {
+    let stage = Stage::new().await;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+    let (status, _) = stage.post(format!("{call}{}", " ".repeat(3 << 20))).await;
+    assert_eq!(status, StatusCode::OK);
+    for _ in 0..10 {
+        let (status, text) = stage.post(" ".repeat(10 << 20)).await;
+        assert!(status == StatusCode::PAYLOAD_TOO_LARGE && text.contains("too large"), "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_bound_wait_and_the_administrator_does_not() {
+    let stage = Stage::with("max_connections = 2").await;
+    let idle = || TcpStream::connect(stage.doors.public);
+    let (one, two) = (idle().await.unwrap(), idle().await.unwrap());
+    sleep(Duration::from_millis(200)).await;
+    let url = stage.public("/health");
+    let waiting = tokio::spawn(async move { reqwest::get(url).await.unwrap().status() });
+    sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(stage.manage(Method::GET, "/providers", Value::Null).await.0, StatusCode::OK);
+    drop((one, two));
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_pages_are_served_at_once() {
+    let stage = Stage::new().await;
+    let mut pages = Vec::new();
+    for _ in 0..64 {
+        pages.push(stage.http.get(stage.public("/events")).send().await.unwrap());
+    }
+    assert!(pages.iter().all(|page| page.status() == StatusCode::OK));
+    let one_more = stage.http.get(stage.public("/events")).send().await.unwrap();
+    assert_eq!(one_more.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_reload_it_is_ready_at_once() {
+    let stage = Stage::new().await;
+    stage.calls(3).await;
+    let settings = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
+    let one = format!("[[endpoint]]\nid = \"one\"\nurl = \"{}\"\n", stage.servers[0].url());
+    let config = Config::parse(&format!("{settings}{one}")).unwrap();
+    stage.gateway.reload(config).await;
+    assert_eq!(stage.get("/ready").await.0, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,7 +374,7 @@ async fn a_provider_is_removed() {
     assert_eq!(body, json!({ "success": true, "message": message, "providerId": "one" }));
     assert_eq!(stage.get("/providers").await.1["totalProviders"], 2);
     let (status, body) = stage.manage(Method::DELETE, "/providers/one", Value::Null).await;
-    assert_eq!((status, &body["error"]), (StatusCode::NOT_FOUND, &json!("Provider not found")));
+    assert_eq!((status, body), (StatusCode::NOT_FOUND, json!({ "error": "Provider not found" })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

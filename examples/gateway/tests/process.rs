@@ -45,6 +45,11 @@ async fn a_reload_changes_whom_it_asks_and_loses_no_call() {
         assert!(call().await);
     }
     assert_eq!((nodes[0].calls("eth_gasPrice"), nodes[1].calls("eth_gasPrice")), (0, 5));
+    let metrics = http.get(format!("{url}metrics")).send().await.unwrap().text().await.unwrap();
+    for (provider, is_well) in [("one", 0), ("other", 1)] {
+        let line = format!("rpc_lb_provider_health{{provider=\"{provider}\"}} {is_well}");
+        assert!(metrics.contains(&line), "{line} in\n{metrics}");
+    }
     std::fs::write(file.path(), "listen = 5").unwrap();
     program.signal("-HUP").await;
     let told = program.logs("not reloaded").await;

@@ -16,7 +16,13 @@ use std::{borrow::Cow, fmt};
 pub(super) const PARSE_ERROR: i64 = -32700;
 pub(super) const INVALID_REQUEST: i64 = -32600;
 const METHOD_NOT_FOUND: i64 = -32601;
+pub(super) const INVALID_PARAMS: i64 = -32602;
 pub(super) const INTERNAL_ERROR: i64 = -32603;
+pub(super) const SERVER_ERROR: i64 = -32000;
+/// EIP-1474
+pub(super) const LIMIT_EXCEEDED: i64 = -32005;
+/// go-ethereum
+pub(super) const RESPONSE_TOO_LARGE: i64 = -32003;
 
 /// Its id is whatever JSON it was; without one it is a notification.
 #[derive(Deserialize)]
@@ -66,8 +72,21 @@ impl<'a> Visitor<'a> for AtMost {
     }
 }
 
-/// A call's id as it was written, if it wants an answer; and the answer, once there is one.
-pub(super) type Member<'a> = (Option<&'a str>, Option<ResponsePayload>);
+/// A call of a body.
+pub(super) struct Member<'a> {
+    /// As it was written, if it wants an answer.
+    pub(super) id: Option<&'a str>,
+    /// Once there is one.
+    pub(super) answer: Option<ResponsePayload>,
+    /// The place of an equal one before it, whose answer is its own too.
+    pub(super) same_as: Option<usize>,
+}
+
+impl<'a> Member<'a> {
+    pub(super) const fn new(id: Option<&'a str>, answer: Option<ResponsePayload>) -> Self {
+        Self { id, answer, same_as: None }
+    }
+}
 
 /// A call with an id of ours: the place of its answer.
 pub(super) fn read_call(
@@ -82,12 +101,12 @@ pub(super) fn read_call(
     let call = call.map_err(|bad| unreadable(json, &bad))?;
     let id = call.id.map(RawValue::get);
     Ok(match call.request(Id::Number(place)) {
-        Ok(request) => ((id, None), Some(request)),
+        Ok(request) => (Member::new(id, None), Some(request)),
         // What is no call is no notification either.
         Err(error) if error.code == INVALID_REQUEST => {
-            ((id.or(Some("null")), Some(Failure(error))), None)
+            (Member::new(id.or(Some("null")), Some(Failure(error))), None)
         }
-        Err(error) => ((id, Some(Failure(error))), None),
+        Err(error) => (Member::new(id, Some(Failure(error))), None),
     })
 }
 

@@ -5,28 +5,29 @@ mod call;
 mod respond;
 
 use alclad_core::{
-    Fault, StandIn, Upstream,
+    Fault, Kind, Method, StandIn, Upstream,
     error::{NoEndpoint, cause},
 };
 use alloy_json_rpc::{
     ErrorPayload, Id, RequestPacket, ResponsePacket,
     ResponsePayload::{self, Failure, Success},
+    SerializedRequest,
 };
 use alloy_transport::TransportError;
 use call::{
-    AtMost, INTERNAL_ERROR, INVALID_REQUEST, Member, PARSE_ERROR, error, is_deeper_than, read_call,
-    unreadable,
+    AtMost, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, LIMIT_EXCEEDED, Member, PARSE_ERROR,
+    RESPONSE_TOO_LARGE, SERVER_ERROR, error, is_deeper_than, read_call, unreadable,
 };
 use serde::{Serialize, de::DeserializeSeed};
 use serde_json::value::RawValue;
 use smallvec::{SmallVec, smallvec};
-use std::{future::poll_fn, time::Duration};
+use std::{collections::HashMap, future::poll_fn, time::Duration};
 
 /// Answers the bodies of JSON-RPC requests through a stack of layers: what an HTTP server needs to
 /// serve it to programs in other languages.
 ///
 /// Ids of every JSON type come back byte for byte; notifications are asked and not answered; a
-/// batch is one packet, and its answers are in its order. What is no call is answered as JSON-RPC
+/// batch is one packet, in which equal reads are asked once, and its answers are in its order. What is no call is answered as JSON-RPC
 /// has it: -32700 if it is no JSON, -32600 if it is JSON of another shape. `eth_subscribe` is
 /// -32601.
 ///
@@ -53,6 +54,7 @@ pub struct RpcServer {
     max_batch: usize,
     max_depth: usize,
     max_body: usize,
+    max_answer: usize,
     read_timeout: Duration,
 }
 
@@ -61,11 +63,16 @@ type Members<'a> = SmallVec<[Member<'a>; 1]>;
 type Asked<'a> = (Members<'a>, Option<RequestPacket>, bool);
 
 impl RpcServer {
-    /// Bodies of up to 5 MiB, as go-ethereum reads, in 30 seconds; batches of up to 1,000 members,
-    /// nested 64 deep.
+    /// Bodies of up to 5 MiB in 30 seconds, and 25 MB of answers to a batch, as go-ethereum has it;
+    /// batches of up to 1,000 members, nested 64 deep.
     pub const fn new() -> Self {
-        let read_timeout = Duration::from_secs(30);
-        Self { max_batch: 1000, max_depth: 64, max_body: 5 << 20, read_timeout }
+        Self {
+            max_batch: 1000,
+            max_depth: 64,
+            max_body: 5 << 20,
+            max_answer: 25_000_000,
+            read_timeout: Duration::from_secs(30),
+        }
     }
 
     /// The most members that a batch may have.
@@ -89,6 +96,14 @@ impl RpcServer {
         self
     }
 
+    /// How many bytes the answers to a batch may have in all. Members whose answer has no room any
+    /// more get error -32003.
+    #[must_use]
+    pub const fn with_max_answer(mut self, bytes: usize) -> Self {
+        self.max_answer = bytes;
+        self
+    }
+
     /// How long a body may take to arrive.
     #[must_use]
     pub const fn with_read_timeout(mut self, timeout: Duration) -> Self {
@@ -100,7 +115,7 @@ impl RpcServer {
     pub async fn answer<S: Upstream>(&self, mut stack: S, body: &[u8]) -> Option<Vec<u8>> {
         let (mut members, packet, is_batch) = match self.read(body) {
             Ok(asked) => asked,
-            Err(error) => (smallvec![(Some("null"), Some(Failure(error)))], None, false),
+            Err(error) => (smallvec![Member::new(Some("null"), Some(Failure(error)))], None, false),
         };
         if let Some(packet) = packet {
             let answer = match poll_fn(|cx| stack.poll_ready(cx)).await {
@@ -110,12 +125,16 @@ impl RpcServer {
             settle(&mut members, answer);
         }
         let mut out = Vec::with_capacity(256);
-        for (id, answer) in &members {
-            if let (Some(id), Some(answer)) = (id, answer) {
+        let too_large = Failure(error(RESPONSE_TOO_LARGE, "Response too large"));
+        for (place, member) in members.iter().enumerate() {
+            let answer = &members[member.same_as.unwrap_or(place)].answer;
+            if let (Some(id), Some(answer)) = (member.id, answer) {
+                let length = answer.as_success().map_or(0, |result| result.get().len());
+                let has_room = !is_batch || out.len() + length <= self.max_answer;
                 if is_batch {
                     out.push(if out.is_empty() { b'[' } else { b',' });
                 }
-                write(&mut out, id, answer);
+                write(&mut out, id, if has_room { answer } else { &too_large });
             }
         }
         if is_batch && !out.is_empty() {
@@ -138,14 +157,17 @@ impl RpcServer {
         let members = AtMost(self.max_batch);
         let calls = members.deserialize(&mut serde_json::Deserializer::from_str(json));
         let calls = calls.map_err(|bad| unreadable(json, &bad))?;
-        let mut requests = Vec::with_capacity(calls.len());
+        let (mut requests, mut known) = (Vec::with_capacity(calls.len()), HashMap::new());
         let read = |(place, call): (usize, &&'a RawValue)| match read_call(call.get(), place as u64)
         {
-            Ok((member, request)) => {
-                requests.extend(request);
+            Ok((mut member, request)) => {
+                let same_as =
+                    request.as_ref().and_then(|request| first(&mut known, request, place));
+                member.same_as = same_as;
+                requests.extend(request.filter(|_| same_as.is_none()));
                 member
             }
-            Err(error) => (Some("null"), Some(Failure(error))),
+            Err(error) => Member::new(Some("null"), Some(Failure(error))),
         };
         let members = calls.iter().enumerate().map(read).collect();
         let packet = (!requests.is_empty()).then_some(RequestPacket::Batch(requests));
@@ -157,6 +179,22 @@ impl Default for RpcServer {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The place of an earlier read that asks the same: a batch of a thousand equal ones is to cost one
+/// answer.
+fn first(
+    known: &mut HashMap<String, usize>,
+    request: &SerializedRequest,
+    place: usize,
+) -> Option<usize> {
+    let is_read = Method::of(request.method()).kind == Kind::Read;
+    let (call, _) = request.serialized().get().rsplit_once(",\"id\":").filter(|_| is_read)?;
+    let before = known.get(call).copied();
+    if before.is_none() {
+        known.insert(call.to_owned(), place);
+    }
+    before
 }
 
 /// Puts each answer where it belongs; an error without an id is meant for all.
@@ -172,7 +210,7 @@ fn settle(members: &mut Members<'_>, answer: Result<ResponsePacket, TransportErr
                 match response.id {
                     Id::Number(place) => {
                         if let Some(member) = members.get_mut(place as usize) {
-                            member.1 = Some(response.payload);
+                            member.answer = Some(response.payload);
                         }
                     }
                     _ => rest = response.payload,
@@ -181,22 +219,29 @@ fn settle(members: &mut Members<'_>, answer: Result<ResponsePacket, TransportErr
         }
         Err(error) => rest = Failure(failure(&error)),
     }
-    let open = members.iter_mut().filter(|(_, answer)| answer.is_none());
-    open.for_each(|(_, answer)| *answer = Some(rest.clone()));
+    let open = members.iter_mut().filter(|member| member.answer.is_none());
+    open.for_each(|member| member.answer = Some(rest.clone()));
 }
 
 /// What is said when no endpoint had an answer.
-fn failure(error: &TransportError) -> ErrorPayload {
-    if let Some(payload) = error.as_error_resp() {
+fn failure(bad: &TransportError) -> ErrorPayload {
+    if let Some(payload) = bad.as_error_resp() {
         return payload.clone();
     }
-    let fault = Fault::of_error("", error);
-    let stand_in = StandIn { fault, endpoint: None, status: None, attempts: 0 };
-    let message = match fault.other() || cause::<NoEndpoint>(error).is_some() {
-        true => "All providers are currently unavailable".into(),
-        false => error.to_string().into(),
-    };
-    ErrorPayload { message, ..stand_in.into_payload() }
+    let (fault, is_nobody) = (Fault::of_error("", bad), cause::<NoEndpoint>(bad).is_some());
+    match fault {
+        Fault::InvalidRequest if !is_nobody => error(INVALID_PARAMS, bad.to_string()),
+        Fault::RangeTooLarge => error(LIMIT_EXCEEDED, bad.to_string()),
+        Fault::TxRejected => error(SERVER_ERROR, bad.to_string()),
+        _ => {
+            let stand_in = StandIn { fault, endpoint: None, status: None, attempts: 0 };
+            let message = match is_nobody || fault.other() {
+                true => "All providers are currently unavailable".into(),
+                false => bad.to_string().into(),
+            };
+            ErrorPayload { message, ..stand_in.into_payload() }
+        }
+    }
 }
 
 /// An answer to nobody in particular, for a body that was not read because of this.

@@ -2,12 +2,16 @@
 
 use super::{RpcServer, refusal};
 use alclad_core::Upstream;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use std::error::Error;
+use http_body_util::{BodyExt, Full};
+use std::pin::pin;
 use tokio::time::timeout;
+
+/// Beyond its bound so much of a body is read and thrown away: who still sends does not read, and
+/// would not hear why it was refused.
+const THROWN_AWAY: usize = 64 << 20;
 
 impl RpcServer {
     /// The HTTP answer to a request with this body, whatever server it came through: 200, also for
@@ -16,17 +20,14 @@ impl RpcServer {
     pub async fn respond<S, B>(self, stack: S, body: B) -> Response<Full<Bytes>>
     where
         S: Upstream,
-        B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+        B: Body,
     {
-        let whole = Limited::new(body, self.max_body).collect();
-        let (status, answer) = match timeout(self.read_timeout, whole).await {
-            Ok(Ok(body)) => match self.answer(stack, &body.to_bytes()).await {
+        let (status, answer) = match timeout(self.read_timeout, read(body, self.max_body)).await {
+            Ok(Ok(Some(body))) => match self.answer(stack, &body).await {
                 Some(answer) => (StatusCode::OK, answer),
                 None => (StatusCode::NO_CONTENT, Vec::new()),
             },
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                (StatusCode::PAYLOAD_TOO_LARGE, refusal("The body is too large"))
-            }
+            Ok(Ok(None)) => (StatusCode::PAYLOAD_TOO_LARGE, refusal("The body is too large")),
             _ => (StatusCode::REQUEST_TIMEOUT, refusal("The body did not arrive")),
         };
         let mut response = Response::new(answer.into());
@@ -35,4 +36,19 @@ impl RpcServer {
         response.headers_mut().insert(CONTENT_TYPE, json);
         response
     }
+}
+
+/// The body, if it has at most so many bytes.
+async fn read<B: Body>(body: B, most: usize) -> Result<Option<Vec<u8>>, B::Error> {
+    let (mut body, mut whole, mut length) = (pin!(body), Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(mut data) = frame?.into_data() else { continue };
+        length += data.remaining();
+        match length <= most {
+            true => whole.extend_from_slice(&data.copy_to_bytes(data.remaining())),
+            false if length > most.saturating_add(THROWN_AWAY) => break,
+            false => whole = Vec::new(),
+        }
+    }
+    Ok((length <= most).then_some(whole))
 }

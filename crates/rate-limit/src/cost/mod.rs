@@ -6,7 +6,7 @@ mod infura;
 mod quicknode;
 
 use alloy_json_rpc::SerializedRequest;
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error, fmt, str::FromStr};
 
 /// Says what a request costs, in the unit in which the endpoint counts its limit.
 ///
@@ -125,6 +125,33 @@ impl CostTable {
     }
 }
 
+impl FromStr for CostTable {
+    type Err = UnknownVendor;
+
+    /// The table of a vendor by its name, as it stands in a configuration: `alchemy`, `drpc`,
+    /// `infura`.
+    fn from_str(vendor: &str) -> Result<Self, UnknownVendor> {
+        match vendor {
+            "alchemy" => Ok(Self::alchemy()),
+            "drpc" => Ok(Self::drpc()),
+            "infura" => Ok(Self::infura()),
+            _ => Err(UnknownVendor),
+        }
+    }
+}
+
+/// There is no table of costs by this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownVendor;
+
+impl fmt::Display for UnknownVendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown vendor, expected one of `alchemy`, `drpc`, `infura`")
+    }
+}
+
+impl Error for UnknownVendor {}
+
 impl CostModel for CostTable {
     fn cost(&self, request: &SerializedRequest) -> u32 {
         self.of(request.method())
@@ -159,6 +186,13 @@ mod tests {
         assert_eq!(costs("debug_traceTransaction"), [1000, 1000, 40, 20]);
         assert_eq!(costs("trace_replayTransaction"), [3000, 80, 80, 20]);
         assert_eq!(costs("something_new"), [20, 80, 20, 20]);
+    }
+
+    #[test]
+    fn a_table_is_known_by_its_vendor() {
+        assert_eq!("infura".parse::<CostTable>().unwrap().of("eth_call"), 80);
+        let error = "s3cr3t".parse::<CostTable>().unwrap_err();
+        assert!(error.to_string().contains("alchemy") && !error.to_string().contains("s3cr3t"));
     }
 
     #[test]
