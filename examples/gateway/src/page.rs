@@ -19,8 +19,8 @@ const REMEMBERED: usize = 300;
 /// So many pages are served at once.
 const STREAMS: usize = 64;
 
-/// One sample of `GET /events`. Counts are since the start, or the last reload: rates are the
-/// difference of two samples.
+/// One sample of `GET /events`. The cache's counts are since the start, the others since the last
+/// reload: rates are the difference of two samples.
 #[derive(Serialize)]
 struct Sample<'a> {
     /// In milliseconds since 1970.
