@@ -366,7 +366,7 @@ async fn what_is_cleared_or_orphaned_while_it_is_being_kept_is_not_kept() {
     for act in acts {
         let store = BlockCache::new(1 << 20);
         let (own, lookout) = (store.clone(), Arc::new(OnceLock::<Lookout>::new()));
-        let (seen, shown) = (Arc::clone(&lookout), shown.clone());
+        let (seen, shown) = (Arc::clone(&lookout), shown);
         let lifetime = move |_: &Subject| {
             act(&own, seen.get().unwrap(), &shown);
             Keep::UntilEvicted
