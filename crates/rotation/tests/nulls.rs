@@ -5,9 +5,9 @@ mod stage;
 
 use alclad_core::CallOptions;
 use alclad_testkit::{Disruption, SimNode};
-use nodes::{Nodes, value};
+use nodes::{Nodes, in_order, value};
 use serde_json::json;
-use stage::{secs, transfer};
+use stage::{number, secs, three, transfer};
 use tokio::time::{Instant, advance};
 
 const RECEIPT: &str = "eth_getTransactionReceipt";
@@ -240,4 +240,15 @@ async fn a_block_that_an_endpoint_has_shown_is_asked_for_at_those_that_have_not(
     assert_eq!(nodes.calls(), [2, 0, 0]);
     nodes.nodes[0].set_lag(3);
     assert!(nodes.result("eth_getBlockReceipts", request()).await == receipts, "a null");
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_always_is_a_newest_block_be_the_others_a_moment_behind() {
+    let nodes = three(in_order());
+    nodes.nodes[0].set(Disruption::NullAnswers.on("eth_getBlockByNumber"));
+    nodes.show_heads().await;
+    nodes.chain.mine(1);
+    assert_eq!(nodes.head().await, 21, "only the first has told");
+    let block = nodes.result("eth_getBlockByNumber", json!(["latest", false])).await;
+    assert_eq!(number(&block["number"]), 21);
 }

@@ -3,7 +3,7 @@ mod wanted;
 
 pub(crate) use wanted::Wanted;
 
-use alclad_core::{BlockRef, Heads, SightedBlock, Tag};
+use alclad_core::{BlockRef, Heads, Method, SightedBlock, Tag};
 use alloy_json_rpc::{Response, SerializedRequest};
 use alloy_primitives::B256;
 use serde_json::value::{RawValue, to_raw_value};
@@ -50,7 +50,7 @@ struct Newest {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existence {
     /// It was seen: in a block, at or below the head, or as it was sent. Or there always is one, as
-    /// of heads and prices.
+    /// of heads, prices and the newest block.
     Certain,
     /// Nothing speaks against it.
     Likely,
@@ -179,7 +179,7 @@ impl Freshness {
         request: &SerializedRequest,
         is_shown: impl Fn(u64) -> bool,
     ) -> Option<Existence> {
-        let block = BlockRef::of_request(request);
+        let (method, block) = (Method::of(request.method()), BlockRef::of_request(request));
         let existence = match block {
             BlockRef::Tag(Tag::Pending) => return None,
             BlockRef::Number(number) => match self.heads.latest() {
@@ -187,6 +187,7 @@ impl Freshness {
                 Some(_) => Existence::Unlikely,
                 None => Existence::Likely,
             },
+            BlockRef::Tag(Tag::Latest | Tag::Earliest) if method.shows_block => Existence::Certain,
             BlockRef::None if asks_for_nothing(request) || self.knows(request) => {
                 Existence::Certain
             }
