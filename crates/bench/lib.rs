@@ -2,7 +2,7 @@
 //! stacks.
 
 mod stacks;
-pub use stacks::{STACKS, Stack, balance, cached, numbered, rate_limit};
+pub use stacks::{STACKS, Stack, WARM, balance, cached, numbered, rate_limit};
 
 use alclad::{ChainGuardLayer, Endpoint, Rotation, RotationBuilder, metrics::prometheus_builder};
 use alloy::rpc::json_rpc::{

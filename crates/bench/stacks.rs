@@ -16,6 +16,8 @@ use alloy::{
 use std::{fmt, num::NonZeroU32, sync::LazyLock, time::Duration};
 use tower::Layer;
 
+/// So many calls, in which every endpoint is asked for its chain.
+pub const WARM: u64 = 30;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A stack over an [`Instant`], and what it is asked.
@@ -57,7 +59,7 @@ impl Stack {
     /// After its first calls, in which is made what is made only once.
     pub fn warmed(&self) -> BoxTransport {
         let transport = (self.make)();
-        (0..3).for_each(|turn| drop(call(&transport, self.packet(turn))));
+        (0..WARM).for_each(|turn| drop(call(&transport, self.packet(turn))));
         transport
     }
 

@@ -5,7 +5,7 @@
 
 #![allow(missing_docs, reason = "the harness makes public items that nobody can document")]
 
-use alclad_bench::{STACKS, call, runtime};
+use alclad_bench::{STACKS, WARM, call, runtime};
 use alloy::{
     rpc::json_rpc::{RequestPacket, ResponsePacket},
     transports::BoxTransport,
@@ -18,7 +18,7 @@ use std::{hint::black_box, mem::forget};
 fn warmed(index: usize) -> (BoxTransport, RequestPacket) {
     // For as long as the process lives, which is one call.
     forget(runtime());
-    (STACKS[index].warmed(), STACKS[index].packet(3))
+    (STACKS[index].warmed(), STACKS[index].packet(WARM))
 }
 
 #[library_benchmark]

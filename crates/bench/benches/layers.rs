@@ -3,7 +3,7 @@
 //!
 //! The instructions are those that `instructions` has counted; `cargo xtask bench` runs both.
 
-use alclad_bench::{STACKS, Stack, call, runtime};
+use alclad_bench::{STACKS, Stack, WARM, call, runtime};
 use allocation_counter::measure;
 use alloy::transports::BoxTransport;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
@@ -57,9 +57,9 @@ fn main() {
 impl Trial {
     fn new(stack: Stack) -> Self {
         let transport = stack.warmed();
-        let packet = stack.packet(3);
+        let packet = stack.packet(WARM);
         let allocations = measure(|| drop(call(&transport, packet))).count_total;
-        Self { stack, transport, allocations, turns: 4..u64::MAX, rounds: Vec::new() }
+        Self { stack, transport, allocations, turns: WARM + 1..u64::MAX, rounds: Vec::new() }
     }
 
     fn run(&mut self) {

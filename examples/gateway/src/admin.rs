@@ -30,7 +30,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, password: &str) -> Router {
         .route("/admin/providers/{id}/{act}", post(act))
         .route("/admin/cache/stats", get(cache))
         .route("/admin/cache", delete(clear))
-        .fallback(async || not_found("Not found"))
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "Not found"))
         .layer(from_fn_with_state(expected, authenticate))
         .with_state(gateway)
 }
@@ -54,10 +54,6 @@ async fn authenticate(State(expected): State<B256>, request: Request, next: Next
 
 fn refusal(status: StatusCode, problem: impl ToString) -> Response {
     (status, Json(json!({ "error": problem.to_string() }))).into_response()
-}
-
-fn not_found(problem: &str) -> Response {
-    refusal(StatusCode::NOT_FOUND, problem)
 }
 
 fn bad_request(problem: impl ToString) -> Response {
@@ -195,7 +191,8 @@ async fn update(State(gateway): Shared, Path(id): Path<String>, body: Bytes) -> 
 }
 
 async fn remove(State(gateway): Shared, Path(id): Path<String>) -> Answer {
-    let endpoint = gateway.find(&id).map_err(|_| not_found("Provider not found"))?;
+    let endpoint =
+        gateway.find(&id).map_err(|_| refusal(StatusCode::NOT_FOUND, "Provider not found"))?;
     gateway.stack.load().rotation.remove(&endpoint.id);
     done("Provider removed successfully", "providerId", json!(id))
 }
@@ -204,7 +201,7 @@ async fn act(State(gateway): Shared, Path((id, act)): Path<(String, String)>) ->
     let (endpoint, message) = match &*act {
         "enable" => (gateway.switch(&id, true)?, "Provider enabled successfully"),
         "disable" => (gateway.switch(&id, false)?, "Provider disabled successfully"),
-        _ => return Err(not_found("Not found")),
+        _ => return Err(refusal(StatusCode::NOT_FOUND, "Not found")),
     };
     let (healthy, state) = (endpoint.is_healthy(), circuit(&endpoint));
     let provider = json!({ "id": id, "healthy": healthy, "circuitBreakerState": state });

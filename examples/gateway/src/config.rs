@@ -35,10 +35,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        // What is no origin allows none.
+        let origin = env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into()).parse();
         Self {
             listen: Text(([127, 0, 0, 1], 8080).into()),
             admin_listen: Text(([127, 0, 0, 1], 8081).into()),
-            cors_origin: Text(cors_origin()),
+            cors_origin: Text(origin.unwrap_or(HeaderValue::from_static("null"))),
             max_body_bytes: 5 << 20,
             max_batch: 1000,
             max_connections: 512,
@@ -54,12 +56,6 @@ impl Default for Config {
             endpoints: Vec::new(),
         }
     }
-}
-
-/// That of the environment, or any; none, if that is no origin.
-fn cors_origin() -> HeaderValue {
-    let origin = env::var("CORS_ORIGIN").unwrap_or_else(|_| "*".into());
-    origin.parse().unwrap_or(HeaderValue::from_static("null"))
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]

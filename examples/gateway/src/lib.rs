@@ -13,12 +13,12 @@ use alclad::{BlockCache, core::names::RPC_LB};
 use alclad::{metrics::install_prometheus, rotation::EndpointSnapshot};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
-use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
+use hyper_util::server::graceful::GracefulShutdown;
 use metrics_exporter_prometheus::PrometheusHandle;
 use page::Status;
+use public::Port;
 use stack::Stack;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
@@ -69,10 +69,10 @@ impl Gateway {
             admin: admin.local_addr()?,
             answering: JoinSet::new(),
         };
-        let clients = public::router(Arc::clone(&gateway), origin);
+        let clients = public::router(Arc::clone(&gateway), origin.clone());
         let admins = admin::router(Arc::clone(&gateway), password);
-        doors.answering.spawn(serve(public, Arc::clone(&gateway), clients));
-        doors.answering.spawn(serve(admin, Arc::clone(&gateway), admins));
+        doors.answering.spawn(serve(public, (Arc::clone(&gateway), clients, Some(origin))));
+        doors.answering.spawn(serve(admin, (Arc::clone(&gateway), admins, None)));
         tokio::spawn(page::watch(Arc::clone(&gateway)));
         let stack = gateway.stack.load_full();
         tokio::spawn(async move { stack.look().await });
@@ -116,10 +116,11 @@ impl Doors {
 }
 
 /// Answers until the gateway stops, and then ends what has begun.
-async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
+async fn serve(listener: TcpListener, port: Port) {
+    let gateway = Arc::clone(&port.0);
     let Config { read_timeout_ms, drain_ms, max_connections, .. } = gateway.stack.load().config;
-    let (patience, room) = (millis(read_timeout_ms), Arc::new(Semaphore::new(max_connections)));
-    let answer = TowerToHyperService::new(router);
+    let (patience, room) =
+        (Duration::from_millis(read_timeout_ms), Arc::new(Semaphore::new(max_connections)));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(64 << 10);
     let connections = GracefulShutdown::new();
@@ -139,7 +140,9 @@ async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
         let _ = stream.set_nodelay(true);
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(patience));
-        let connection = http.serve_connection(TokioIo::new(stream), answer.clone());
+        let port = port.clone();
+        let answer = service_fn(move |request| public::answer(port.clone(), request));
+        let connection = http.serve_connection(TokioIo::new(stream), answer);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             let _ = connection.await;
@@ -147,9 +150,5 @@ async fn serve(listener: TcpListener, gateway: Arc<Gateway>, router: Router) {
         });
     }
     drop(listener);
-    let _ = timeout(millis(drain_ms), connections.shutdown()).await;
-}
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
+    let _ = timeout(Duration::from_millis(drain_ms), connections.shutdown()).await;
 }
