@@ -3,7 +3,7 @@
 mod stage;
 
 use alclad_block_cache::BlockCacheLayer;
-use alclad_core::{SightedBlock, Sighting};
+use alclad_core::{Lookout, SightedBlock, Sighting};
 use alclad_rotation::{Endpoint, Rotation};
 use alclad_testkit::{ChainSpec, SimChain, SimNode};
 use serde_json::{Value, json};
@@ -18,6 +18,14 @@ fn balance(number: u64) -> Value {
 
 fn scene() -> Scene {
     Scene::new(Script::saying(json!("0x1")))
+}
+
+/// Where `b`, which is at the head too, gives this answer.
+fn answered_by_b(answer: Value) -> (Scene, Lookout) {
+    let scene = Scene::new(Script::saying(answer).by(Some("b")));
+    let b = scene.heads.enrol("b".into());
+    b.saw(&Sighting::block_number(HEAD));
+    (scene, b)
 }
 
 fn fork() -> SightedBlock {
@@ -128,9 +136,7 @@ async fn what_descendants_prove_denies_another_block_below_them() {
 
 #[tokio::test(start_paused = true)]
 async fn final_answers_of_an_endpoint_on_another_branch_are_not_kept() {
-    let scene = Scene::new(Script::saying(json!("0x2")).by(Some("b")));
-    let b = scene.heads.enrol("b".into());
-    b.saw(&Sighting::block_number(HEAD));
+    let (scene, b) = answered_by_b(json!("0x2"));
     b.saw(&Sighting::of_block(block(FINAL)));
     assert!(scene.keeps("eth_getBalance", balance(FINAL)).await);
     b.saw(&Sighting::of_block(SightedBlock::new(FINAL, hash_on(1, FINAL))));
@@ -145,18 +151,14 @@ async fn final_answers_of_an_endpoint_on_another_branch_are_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_final_block_on_which_two_do_not_agree_is_not_kept() {
     let fork = stage::block_json(FINAL, hash_on(1, FINAL), hash_on(1, FINAL - 1));
-    let scene = Scene::new(Script::saying(fork).by(Some("b")));
-    let b = scene.heads.enrol("b".into());
-    b.saw(&Sighting::block_number(HEAD));
+    let (scene, b) = answered_by_b(fork);
     b.saw(&Sighting::of_block(SightedBlock::new(FINAL, hash_on(1, FINAL))));
     assert!(!scene.keeps("eth_getBlockByNumber", json!([hex(FINAL), false])).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_an_endpoint_has_not_shown_for_a_block_time_it_may_have_left() {
-    let scene = Scene::new(Script::saying(json!("0x2")).by(Some("b")));
-    let b = scene.heads.enrol("b".into());
-    b.saw(&Sighting::block_number(HEAD));
+    let (scene, b) = answered_by_b(json!("0x2"));
     b.saw(&Sighting::of_block(block(HEAD)));
     advance(Duration::from_secs(60)).await;
     scene.show(HEAD + 4);

@@ -9,7 +9,7 @@ use super::{
 use crate::EndpointId;
 use alloy_primitives::B256;
 use smallvec::SmallVec;
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// A head that was seen within this time counts, also where three blocks take less.
@@ -139,7 +139,8 @@ impl Board {
         let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
         // Another block denies it as long as that is proven itself.
         let is_proven = |number, link: &Link| {
-            self.proof(number, link.hash).is_some_and(|seen| now.duration_since(seen) < block_time)
+            proof(&self.views, number, link.hash)
+                .is_some_and(|seen| now.duration_since(seen) < block_time)
         };
         if links(number).any(|link| link.hash != hash && is_proven(number, link)) {
             return None;
@@ -166,21 +167,6 @@ impl Board {
         seen.map(|seen| seen + block_time).filter(|until| *until > now)
     }
 
-    /// When this block, or one that is known to stand on it, was shown last.
-    fn proof(&self, number: u64, hash: B256) -> Option<Instant> {
-        let links = |number| self.views.iter().filter_map(move |view| view.trail.at(number));
-        let mut seen = links(number).filter(|link| link.hash == hash).map(|link| link.seen).max();
-        let (mut number, mut hashes) = (number, SmallVec::<[B256; 4]>::from_slice(&[hash]));
-        while !hashes.is_empty() {
-            number += 1;
-            let stands_on = |link: &&Link| link.parent.is_some_and(|it| hashes.contains(&it));
-            let above: SmallVec<[&Link; 4]> = links(number).filter(stands_on).collect();
-            seen = above.iter().map(|link| link.seen).max().max(seen);
-            hashes = above.iter().map(|link| link.hash).collect();
-        }
-        seen
-    }
-
     /// The view of this endpoint; where there is one only, it need not be named.
     pub(super) fn view_of(&self, endpoint: Option<&EndpointId>) -> Option<&View> {
         let mut views = self.views.iter();
@@ -198,10 +184,10 @@ impl Board {
         number: u64,
         since: Instant,
     ) -> Option<B256> {
-        let trail = &self.view_of(endpoint)?.trail;
-        let link = trail.at(number).filter(|link| link.since <= since)?;
-        let is_fresh = Instant::now() - trail.proof(number)? < self.pace.block_time();
-        is_fresh.then_some(link.hash)
+        let view = self.view_of(endpoint)?;
+        let link = view.trail.at(number).filter(|link| link.since <= since)?;
+        let seen = proof(slice::from_ref(view), number, link.hash)?;
+        (Instant::now() - seen < self.pace.block_time()).then_some(link.hash)
     }
 
     /// Whether as many others, or more, have shown another block here as have shown this one.
@@ -330,6 +316,21 @@ impl Board {
         let patience = if standing.is_lagging() { self.patience() } else { u64::MAX };
         standing.set_lag(lag, patience);
     }
+}
+
+/// When this block, or one that is known to stand on it, was last shown in these views.
+fn proof(views: &[View], number: u64, hash: B256) -> Option<Instant> {
+    let links = |number| views.iter().filter_map(move |view| view.trail.at(number));
+    let mut seen = links(number).filter(|link| link.hash == hash).map(|link| link.seen).max();
+    let (mut number, mut hashes) = (number, SmallVec::<[B256; 4]>::from_slice(&[hash]));
+    while !hashes.is_empty() {
+        number += 1;
+        let stands_on = |link: &&Link| link.parent.is_some_and(|it| hashes.contains(&it));
+        let above: SmallVec<[&Link; 4]> = links(number).filter(stands_on).collect();
+        seen = above.iter().map(|link| link.seen).max().max(seen);
+        hashes = above.iter().map(|link| link.hash).collect();
+    }
+    seen
 }
 
 /// The highest that more than half of them have reached.

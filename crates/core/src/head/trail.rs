@@ -1,6 +1,6 @@
 //! The hashes that one endpoint has shown.
 
-use super::{Orphan, SightedBlock, WINDOW};
+use super::{Orphan, SightedBlock};
 use alloy_primitives::B256;
 use std::{cmp::Ordering, collections::BTreeMap};
 use tokio::time::Instant;
@@ -25,20 +25,6 @@ impl Trail {
 
     pub(super) fn hash_at(&self, number: u64) -> Option<B256> {
         self.at(number).map(|link| link.hash)
-    }
-
-    /// When this block, or one that is known to stand on it, was shown last.
-    pub(super) fn proof(&self, number: u64) -> Option<Instant> {
-        let mut last = self.at(number)?;
-        let mut seen = last.seen;
-        for (_, link) in self.0.range(number..).skip(1).take_while(|(at, _)| **at - number < WINDOW)
-        {
-            if link.parent != Some(last.hash) {
-                break;
-            }
-            (last, seen) = (link, seen.max(link.seen));
-        }
-        Some(seen)
     }
 
     /// Whether both have the same at the newest height that both know; nothing if there is none.

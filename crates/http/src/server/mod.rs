@@ -27,9 +27,9 @@ use std::{collections::HashMap, future::poll_fn, time::Duration};
 /// serve it to programs in other languages.
 ///
 /// Ids of every JSON type come back byte for byte; notifications are asked and not answered; a
-/// batch is one packet, in which equal reads are asked once, and its answers are in its order. What is no call is answered as JSON-RPC
-/// has it: -32700 if it is no JSON, -32600 if it is JSON of another shape. `eth_subscribe` is
-/// -32601.
+/// batch is one packet, in which equal reads are asked once, and its answers are in its order. What
+/// is no call is answered as JSON-RPC has it: -32700 if it is no JSON, -32600 if it is JSON of
+/// another shape. `eth_subscribe` is -32601.
 ///
 /// ```
 /// use alclad_http::RpcServer;

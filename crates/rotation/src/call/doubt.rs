@@ -76,7 +76,6 @@ impl Call {
             Some(Suspicion::Stale { .. })
                 if !attempt.seat.lookout.is_lagging() && self.give_newest(index) =>
             {
-                self.note_giver(index, None);
                 self.convict(index);
             }
             Some(kind) => self.hold(index, kind, attempt.index),
@@ -95,6 +94,7 @@ impl Call {
         let Some(payload) = newest.map(ResponsePayload::Success) else { return false };
         let id = member.question().id().clone();
         self.members[index].answer(Response { id, payload });
+        self.note_giver(index, None);
         true
     }
 
@@ -223,7 +223,7 @@ impl Call {
             }
             Suspicion::Stale { head } | Suspicion::Far { head } => {
                 if self.give_newest(index) {
-                    return self.note_giver(index, None);
+                    return;
                 }
                 let endpoint = self.roster.seats[doubt.seat].id.clone();
                 let newest = self.roster.shared.freshness.newest_head();
